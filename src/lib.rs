@@ -1,1 +1,30 @@
+//! authflow
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
 
+mod error;
+mod flow;
+mod provider;
+mod secret;
+mod time;
+mod wire;
+
+pub use error::{BadResponse, Cause, ConfigError, Failure, Misuse, OAuthError, Phase, WhatNow};
+pub use flow::action::{Action, Verdict};
+pub use flow::event::{Event, TokenSerial, TokenSet};
+pub use flow::notice::Notice;
+pub use flow::snapshot::{RestoreError, Snapshot};
+pub use flow::{AccessTokenRef, Activity, AuthFlow, NotBearer, State};
+pub use provider::client::{Client, ClientBuilder};
+pub use provider::{Provider, ProviderBuilder, spotify};
+pub use secret::Secret;
+pub use time::Timestamp;
+pub use wire::authorize::AuthorizationUrl;
+pub use wire::callback::{CallbackUrl, IgnoredCallback, IgnoredReason};
+pub use wire::http::{HttpRequest, HttpResponse, RequestId, TransportError, TransportErrorKind};
+pub use wire::pkce::LoginSecrets;
+pub use wire::redirect::RedirectUri;
+pub use wire::repair::RepairStep;
+pub use wire::scope::Scopes;
+pub use wire::token_request::ClientAuth;
+pub use wire::token_response::{Extra, TokenType};

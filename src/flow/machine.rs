@@ -1,0 +1,772 @@
+//! Every transition there is. The table in `transitions.md` is what this file does, row by row.
+//!
+//! Two small machines that know nothing of each other, a login and a session, are projected onto the
+//! four public states. Events come in by [`Machine::step`], and nothing else changes anything.
+
+use std::time::Duration;
+
+use crate::error::{Cause, Failure, Misuse, Phase};
+use crate::flow::action::{Action, Verdict};
+use crate::flow::event::{Event, TokenSerial, TokenSet};
+use crate::flow::notice::Notice;
+use crate::flow::outbox::Outbox;
+use crate::flow::{Activity, State};
+use crate::provider::client::Client;
+use crate::secret::Secret;
+use crate::time::Timestamp;
+use crate::wire::authorize::AuthorizationUrl;
+use crate::wire::callback::{self, Answer, AuthorizationCode, CallbackUrl, IgnoredReason};
+use crate::wire::http::{HttpRequest, HttpResponse, RequestId, TransportError};
+use crate::wire::pkce::LoginSecrets;
+use crate::wire::redirect::RedirectUri;
+use crate::wire::scope::Scopes;
+use crate::wire::token_request::Grant;
+use crate::wire::token_response::{self, Extra, Lifetime, TokenResponse, TokenType};
+
+type HttpResult = Result<HttpResponse, TransportError>;
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Machine {
+    pub(crate) login: Option<Login>,
+    pub(crate) session: Option<Session>,
+    /// Counts requests; in the snapshot, so that ids never repeat.
+    pub(crate) requests: u64,
+    /// Counts token sets; survives a log-out, so that serials never repeat.
+    pub(crate) serials: u64,
+    pub(crate) now: Option<Timestamp>,
+}
+
+/// A person on their way through the browser.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Login {
+    pub(crate) secrets: LoginSecrets,
+    pub(crate) redirect_uri: RedirectUri,
+    pub(crate) url: AuthorizationUrl,
+    pub(crate) deadline: Timestamp,
+    pub(crate) exchange: Option<Exchange>,
+}
+
+/// A code on its way to the token endpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Exchange {
+    id: RequestId,
+    sent_at: Timestamp,
+    /// Kept so that a server that echoes it does not get it shown.
+    code: Secret,
+}
+
+/// A person who is logged in.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Session {
+    pub(crate) tokens: Tokens,
+    pub(crate) refresh: Refresh,
+    /// Once set, time does not take it back.
+    pub(crate) expired: bool,
+    /// Consecutive refreshes that failed or brought a token that was due again at once.
+    pub(crate) setbacks: u32,
+    /// Requests given up on whose late success would still count (row 12).
+    late: Vec<Sent>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Tokens {
+    pub(crate) serial: TokenSerial,
+    pub(crate) access_token: Secret,
+    pub(crate) token_type: TokenType,
+    pub(crate) refresh_token: Option<Secret>,
+    pub(crate) scopes: Scopes,
+    pub(crate) extra: Extra,
+    /// When the request was sent that brought the access token.
+    pub(crate) obtained_at: Timestamp,
+    pub(crate) expires_at: Option<Timestamp>,
+    /// When the person gave their consent.
+    pub(crate) authorized_at: Option<Timestamp>,
+    pub(crate) refresh_token_expires_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Refresh {
+    Idle,
+    InFlight {
+        sent: Sent,
+        deadline: Timestamp,
+    },
+    Backoff {
+        until: Timestamp,
+        wait: Duration,
+    },
+    /// Only `Event::Refresh` tries again.
+    Parked,
+    /// The server refused the refresh token: kept, but not tried again.
+    Rejected,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Sent {
+    id: RequestId,
+    at: Timestamp,
+}
+
+/// How many requests given up on are remembered. Each has waited a whole timeout and a backoff, so
+/// no server answers later than this.
+const LATE_KEPT: usize = 16;
+
+impl Machine {
+    pub(crate) fn state(&self) -> State {
+        match (&self.login, &self.session) {
+            (Some(_), _) => State::AwaitingCode,
+            (None, None) => State::Unauthorized,
+            (None, Some(session)) if session.expired => State::Expired,
+            (None, Some(_)) => State::Authorized,
+        }
+    }
+
+    pub(crate) fn activity(&self) -> Activity {
+        if self
+            .login
+            .as_ref()
+            .is_some_and(|login| login.exchange.is_some())
+        {
+            return Activity::Exchanging;
+        }
+        match self.session.as_ref().map(|session| &session.refresh) {
+            Some(Refresh::InFlight { .. }) => Activity::Refreshing,
+            Some(&Refresh::Backoff { until, .. }) => Activity::Backoff { until },
+            _ => Activity::Idle,
+        }
+    }
+
+    pub(crate) fn deadline(&self, client: &Client) -> Option<Timestamp> {
+        let login = self.login.as_ref().map(|login| login.deadline);
+        let session = self
+            .session
+            .as_ref()
+            .and_then(|session| session.deadline(client));
+        let next = [login, session].into_iter().flatten().min();
+        // Never in the past, so that a wait computed from it is never negative.
+        next.max(next.and(self.now))
+    }
+
+    /// The one way in. `Err` means that nothing has changed.
+    pub(crate) fn step(
+        &mut self,
+        client: &Client,
+        event: Event,
+        now: Timestamp,
+        out: &mut Outbox,
+    ) -> Result<(), Misuse> {
+        self.refuse(client, &event)?;
+        match event {
+            // These replace what the clock would speak of, so they go first.
+            Event::LogOut => {
+                self.log_out(out);
+                self.clock(client, now, out);
+            }
+            Event::AdoptTokens(tokens) => {
+                self.adopt(client, tokens, now, out);
+                self.clock(client, now, out);
+            }
+            event => {
+                self.clock(client, now, out);
+                match event {
+                    Event::BeginLogin {
+                        secrets,
+                        redirect_uri,
+                    } => self.begin_login(client, secrets, redirect_uri, now, out),
+                    Event::Callback { url } => self.callback(client, &url, now, out),
+                    Event::CancelLogin => self.fail_login(Cause::Cancelled, out),
+                    Event::Response { id, result } => self.response(client, id, result, now, out),
+                    Event::Refresh => self.refresh(client, now, out),
+                    Event::TokenRejected { serial } => {
+                        self.token_rejected(client, serial, now, out)
+                    }
+                    Event::Tick | Event::AdoptTokens(_) | Event::LogOut => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The `✗` cells of the table. Decided before the clock moves.
+    fn refuse(&self, client: &Client, event: &Event) -> Result<(), Misuse> {
+        let refresh = self.session.as_ref().map(|session| &session.refresh);
+        match event {
+            Event::BeginLogin { .. } if self.login.is_some() => Err(Misuse::LoginInProgress),
+            Event::BeginLogin { redirect_uri, .. }
+                if !client.provider.redirects.allow(redirect_uri) =>
+            {
+                Err(Misuse::RedirectUriNotAllowed)
+            }
+            Event::CancelLogin if self.login.is_none() => Err(Misuse::NoLogin),
+            Event::Refresh => match &self.session {
+                None => Err(Misuse::NoSession),
+                Some(session) if !session.can_refresh() => Err(Misuse::NoRefreshToken),
+                Some(_) => Ok(()),
+            },
+            Event::AdoptTokens(_) if matches!(refresh, Some(Refresh::InFlight { .. })) => {
+                Err(Misuse::RefreshInFlight)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    // Rows 19 to 25: time passes.
+
+    fn clock(&mut self, client: &Client, now: Timestamp, out: &mut Outbox) {
+        if self.now.is_some_and(|before| now < before) {
+            self.clock_went_back(client, now, out);
+        }
+        self.now = Some(now);
+        if self
+            .login
+            .as_ref()
+            .is_some_and(|login| now >= login.deadline)
+        {
+            self.fail_login(Cause::TimedOut, out);
+        }
+        if let Some(session) = &mut self.session {
+            session.give_up_waiting(now, out);
+            session.expire(now, out);
+        }
+        self.refresh_if_due(client, now, out);
+    }
+
+    /// Row 24. No wait may grow longer than it was meant to be, and a token from the future is not
+    /// believed: its expiry can no longer be told.
+    fn clock_went_back(&mut self, client: &Client, now: Timestamp, out: &mut Outbox) {
+        if let Some(login) = &mut self.login {
+            let full = match login.exchange {
+                Some(_) => client.request_timeout,
+                None => client.login_timeout,
+            };
+            login.deadline = login.deadline.min(now.saturating_add(full));
+        }
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        match &mut session.refresh {
+            Refresh::InFlight { deadline, .. } => {
+                *deadline = (*deadline).min(now.saturating_add(client.request_timeout));
+            }
+            Refresh::Backoff { until, wait } => *until = (*until).min(now.saturating_add(*wait)),
+            Refresh::Idle | Refresh::Parked | Refresh::Rejected => {}
+        }
+        if !session.tokens.are_believable(client, now) {
+            session.set_expired(out);
+        }
+    }
+
+    /// Row 20.
+    fn refresh_if_due(&mut self, client: &Client, now: Timestamp, out: &mut Outbox) {
+        let due = self
+            .session
+            .as_ref()
+            .and_then(|session| session.refresh_due(client));
+        if due.is_some_and(|due| now >= due) {
+            self.send_refresh(client, now, out);
+        }
+    }
+
+    // Row 1.
+
+    fn begin_login(
+        &mut self,
+        client: &Client,
+        secrets: LoginSecrets,
+        redirect_uri: RedirectUri,
+        now: Timestamp,
+        out: &mut Outbox,
+    ) {
+        let url = client.authorization_url(&secrets, &redirect_uri);
+        out.push(Action::Persist);
+        out.push(Action::OpenUrl(url.clone()));
+        self.login = Some(Login {
+            secrets,
+            redirect_uri,
+            url,
+            deadline: now.saturating_add(client.login_timeout),
+            exchange: None,
+        });
+    }
+
+    // Rows 2 to 4.
+
+    fn callback(&mut self, client: &Client, url: &CallbackUrl, now: Timestamp, out: &mut Outbox) {
+        let answer = match &self.login {
+            None => Err(IgnoredReason::NoLogin.into()),
+            Some(login) if login.exchange.is_some() => Err(IgnoredReason::Duplicate.into()),
+            Some(login) => callback::validate(
+                url,
+                &callback::Expected {
+                    redirect_uri: &login.redirect_uri,
+                    state: &login.secrets.state,
+                    issuer: client.provider.issuer.as_deref(),
+                    iss_required: client.provider.iss_required,
+                },
+            ),
+        };
+        match answer {
+            Ok(Answer::Code(code)) => {
+                out.push(Action::AnswerCallback(Verdict::Accepted));
+                self.send_exchange(client, code, now, out);
+            }
+            Ok(Answer::Error(error)) => {
+                out.push(Action::AnswerCallback(Verdict::Denied));
+                self.fail_login(Cause::Denied(error), out);
+            }
+            Err(ignored) => {
+                out.push(Action::AnswerCallback(Verdict::NotOurs));
+                out.push(Action::Notify(Notice::CallbackIgnored(ignored)));
+            }
+        }
+    }
+
+    fn send_exchange(
+        &mut self,
+        client: &Client,
+        code: AuthorizationCode,
+        now: Timestamp,
+        out: &mut Outbox,
+    ) {
+        let Some(login) = &mut self.login else { return };
+        let grant = Grant::AuthorizationCode {
+            code: &code,
+            redirect_uri: &login.redirect_uri,
+            verifier: client.verifier(&login.secrets.verifier),
+        };
+        let id = RequestId(self.requests);
+        self.requests += 1;
+        login.deadline = now.saturating_add(client.request_timeout);
+        out.push(Action::Send(request(client, id, &grant, login.deadline)));
+        login.exchange = Some(Exchange {
+            id,
+            sent_at: now,
+            code: code.into_secret(),
+        });
+    }
+
+    /// Ends a login without tokens (rows 3, 5, 7 and 19).
+    fn fail_login(&mut self, cause: Cause, out: &mut Outbox) {
+        let Some(login) = self.login.take() else {
+            return;
+        };
+        out.withdraw_url(&login.url);
+        let phase = match &login.exchange {
+            None => Phase::Authorization,
+            Some(exchange) => {
+                out.withdraw_request(exchange.id);
+                Phase::Exchange
+            }
+        };
+        out.push(Action::Persist);
+        out.push(Action::Notify(Notice::LoginFailed(Failure::new(
+            phase, cause,
+        ))));
+    }
+
+    // Rows 6 to 13.
+
+    fn response(
+        &mut self,
+        client: &Client,
+        id: RequestId,
+        result: HttpResult,
+        now: Timestamp,
+        out: &mut Outbox,
+    ) {
+        let exchange = self
+            .login
+            .as_ref()
+            .and_then(|login| login.exchange.as_ref());
+        if exchange.is_some_and(|exchange| exchange.id == id) {
+            return self.exchange_response(client, result, now, out);
+        }
+        let Some(session) = &mut self.session else {
+            return out.push(Action::Notify(Notice::StaleResponse(id)));
+        };
+        match session.refresh {
+            Refresh::InFlight { sent, .. } if sent.id == id => {
+                match session.read(client, result, now) {
+                    Ok(tokens) => self.refreshed(client, tokens, sent, now, out),
+                    Err(cause) => session.refresh_failed(cause, now, out),
+                }
+            }
+            _ => {
+                let given_up = session.late.iter().position(|sent| sent.id == id);
+                let sent = given_up.map(|at| session.late.remove(at));
+                match sent.map(|sent| (sent, session.read(client, result, now))) {
+                    Some((sent, Ok(tokens))) => self.refreshed(client, tokens, sent, now, out),
+                    _ => out.push(Action::Notify(Notice::StaleResponse(id))),
+                }
+            }
+        }
+    }
+
+    /// Rows 6 and 7.
+    fn exchange_response(
+        &mut self,
+        client: &Client,
+        result: HttpResult,
+        now: Timestamp,
+        out: &mut Outbox,
+    ) {
+        let Some((login, exchange)) = self
+            .login
+            .as_ref()
+            .and_then(|login| Some((login, login.exchange.as_ref()?)))
+        else {
+            return;
+        };
+        let secrets = [
+            &exchange.code,
+            &login.secrets.verifier,
+            &login.secrets.state,
+        ];
+        let response = match read(client, result, &secrets, now) {
+            Ok(response) => response,
+            Err(cause) => return self.fail_login(cause, out),
+        };
+        let sent_at = exchange.sent_at;
+        let refresh_token_expires_at = response
+            .refresh_token_lifetime
+            .map(Duration::from_secs)
+            .or(client.provider.refresh_token_lifetime)
+            .map(|lifetime| sent_at.saturating_add(lifetime));
+        self.serials += 1;
+        let tokens = Tokens {
+            serial: TokenSerial(self.serials),
+            expires_at: expiry(response.lifetime, sent_at, response.refresh_token.is_some()),
+            access_token: response.access_token,
+            token_type: response.token_type,
+            refresh_token: response.refresh_token,
+            scopes: response.scopes.unwrap_or_else(|| client.scopes.clone()),
+            extra: response.extra,
+            obtained_at: sent_at,
+            authorized_at: Some(sent_at),
+            refresh_token_expires_at,
+        };
+        self.login = None;
+        self.retire_refresh(out);
+        self.session = Some(Session::new(tokens));
+        self.settle(client, now);
+        out.push(Action::Persist);
+        out.push(Action::Notify(Notice::LoggedIn));
+    }
+
+    /// Rows 8 and 12. What the server leaves out stays as it was.
+    fn refreshed(
+        &mut self,
+        client: &Client,
+        response: TokenResponse,
+        sent: Sent,
+        now: Timestamp,
+        out: &mut Outbox,
+    ) {
+        self.retire_refresh(out);
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let old = &mut session.tokens;
+        self.serials += 1;
+        old.serial = TokenSerial(self.serials);
+        old.access_token = response.access_token;
+        old.token_type = response.token_type;
+        if let Some(refresh_token) = response.refresh_token {
+            old.refresh_token = Some(refresh_token);
+        }
+        if let Some(scopes) = response.scopes {
+            old.scopes = scopes;
+        }
+        if let Some(lifetime) = response.refresh_token_lifetime {
+            let end = sent.at.saturating_add(Duration::from_secs(lifetime));
+            old.refresh_token_expires_at = Some(end);
+        }
+        old.extra = response.extra;
+        old.obtained_at = sent.at;
+        old.expires_at = expiry(response.lifetime, sent.at, old.refresh_token.is_some());
+        session.expired = false;
+        session.refresh = Refresh::Idle;
+        session.late.clear();
+        self.settle(client, now);
+        out.push(Action::Persist);
+        out.push(Action::Notify(Notice::Refreshed));
+    }
+
+    /// Fresh tokens may have ended or be due again already, by a slow answer or a server that says
+    /// `expires_in: 0`. Then the next automatic refresh waits as after a failure, so that no server
+    /// can cause a storm.
+    fn settle(&mut self, client: &Client, now: Timestamp) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        session.expired = session.tokens.have_ended(now);
+        match session.refresh_due(client) {
+            Some(due) if now >= due => session.back_off(None, now),
+            _ => session.setbacks = 0,
+        }
+    }
+
+    /// A refresh in flight will find nobody waiting; one that is still queued is not sent.
+    fn retire_refresh(&mut self, out: &mut Outbox) {
+        if let Some(session) = &self.session
+            && let Refresh::InFlight { sent, .. } = session.refresh
+        {
+            out.withdraw_request(sent.id);
+        }
+    }
+
+    // Row 14.
+
+    fn refresh(&mut self, client: &Client, now: Timestamp, out: &mut Outbox) {
+        let waits = |session: &Session| {
+            session.can_refresh() && !matches!(session.refresh, Refresh::InFlight { .. })
+        };
+        if self.session.as_ref().is_some_and(waits) {
+            self.send_refresh(client, now, out);
+        }
+    }
+
+    fn send_refresh(&mut self, client: &Client, now: Timestamp, out: &mut Outbox) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let Some(token) = &session.tokens.refresh_token else {
+            return;
+        };
+        let id = RequestId(self.requests);
+        self.requests += 1;
+        let deadline = now.saturating_add(client.request_timeout);
+        let grant = Grant::RefreshToken(token);
+        out.push(Action::Send(request(client, id, &grant, deadline)));
+        session.refresh = Refresh::InFlight {
+            sent: Sent { id, at: now },
+            deadline,
+        };
+    }
+
+    // Rows 15 and 16.
+
+    fn token_rejected(
+        &mut self,
+        client: &Client,
+        serial: TokenSerial,
+        now: Timestamp,
+        out: &mut Outbox,
+    ) {
+        match &mut self.session {
+            Some(session) if session.tokens.serial == serial => {
+                session.set_expired(out);
+                self.refresh_if_due(client, now, out);
+            }
+            _ => out.push(Action::Notify(Notice::StaleRejection(serial))),
+        }
+    }
+
+    // Row 17.
+
+    fn adopt(&mut self, client: &Client, set: TokenSet, now: Timestamp, out: &mut Outbox) {
+        self.serials += 1;
+        let known_scopes = self.session.as_ref().map(|session| &session.tokens.scopes);
+        let scopes = set
+            .scopes
+            .unwrap_or_else(|| known_scopes.unwrap_or(&client.scopes).clone());
+        let lifetime = client.provider.refresh_token_lifetime;
+        let refresh_token_expires_at = set
+            .authorized_at
+            .zip(lifetime)
+            .map(|(at, lifetime)| at.saturating_add(lifetime));
+        self.session = Some(Session::new(Tokens {
+            serial: TokenSerial(self.serials),
+            access_token: set.access_token,
+            token_type: TokenType::new("Bearer".to_owned(), &[]),
+            refresh_token: set.refresh_token,
+            scopes,
+            extra: Extra::default(),
+            obtained_at: now,
+            expires_at: set.expires_at,
+            authorized_at: set.authorized_at,
+            refresh_token_expires_at,
+        }));
+        out.push(Action::Persist);
+    }
+
+    // Row 18.
+
+    fn log_out(&mut self, out: &mut Outbox) {
+        self.retire_refresh(out);
+        if let Some(login) = self.login.take() {
+            out.withdraw_url(&login.url);
+            if let Some(exchange) = &login.exchange {
+                out.withdraw_request(exchange.id);
+            }
+        }
+        self.session = None;
+        out.push(Action::Persist);
+        out.push(Action::Notify(Notice::SessionEnded));
+    }
+}
+
+impl Session {
+    pub(crate) fn new(tokens: Tokens) -> Self {
+        Self {
+            tokens,
+            refresh: Refresh::Idle,
+            expired: false,
+            setbacks: 0,
+            late: Vec::new(),
+        }
+    }
+
+    pub(crate) fn can_refresh(&self) -> bool {
+        self.tokens.refresh_token.is_some() && self.refresh != Refresh::Rejected
+    }
+
+    fn deadline(&self, client: &Client) -> Option<Timestamp> {
+        let expiry = self.tokens.expires_at.filter(|_| !self.expired);
+        let refresh = match self.refresh {
+            Refresh::InFlight { deadline, .. } => Some(deadline),
+            _ => self.refresh_due(client),
+        };
+        [expiry, refresh].into_iter().flatten().min()
+    }
+
+    /// When the machine refreshes by itself.
+    fn refresh_due(&self, client: &Client) -> Option<Timestamp> {
+        match self.refresh {
+            Refresh::Backoff { until, .. } => Some(until),
+            Refresh::Idle if client.auto_refresh && self.can_refresh() => {
+                if self.expired {
+                    Some(Timestamp::from_millis(0)) // at once
+                } else {
+                    self.tokens.refresh_at(client)
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// Row 22.
+    fn give_up_waiting(&mut self, now: Timestamp, out: &mut Outbox) {
+        if let Refresh::InFlight { sent, deadline } = self.refresh
+            && now >= deadline
+        {
+            out.withdraw_request(sent.id);
+            if self.late.len() == LATE_KEPT {
+                self.late.remove(0);
+            }
+            self.late.push(sent);
+            self.refresh_failed(Cause::TimedOut, now, out);
+        }
+    }
+
+    /// Row 21.
+    fn expire(&mut self, now: Timestamp, out: &mut Outbox) {
+        if self.tokens.have_ended(now) {
+            self.set_expired(out);
+        }
+    }
+
+    fn set_expired(&mut self, out: &mut Outbox) {
+        if !self.expired {
+            self.expired = true;
+            out.push(Action::Notify(Notice::Expired));
+        }
+    }
+
+    fn read(
+        &self,
+        client: &Client,
+        result: HttpResult,
+        now: Timestamp,
+    ) -> Result<TokenResponse, Cause> {
+        let secrets: Vec<_> = self.tokens.refresh_token.iter().collect();
+        read(client, result, &secrets, now)
+    }
+
+    /// Rows 9, 10, 11 and 22. The refresh token is kept in every case.
+    fn refresh_failed(&mut self, cause: Cause, now: Timestamp, out: &mut Outbox) {
+        let failure = Failure::new(Phase::Refresh, cause);
+        let code = failure.oauth_error().map(|error| error.code.as_str());
+        let mut retry_at = None;
+        if failure.is_transient() {
+            self.back_off(failure.retry_after(), now);
+            if let Refresh::Backoff { until, .. } = self.refresh {
+                retry_at = Some(until);
+            }
+        } else if code == Some("invalid_grant") {
+            self.refresh = Refresh::Rejected;
+            out.push(Action::Persist);
+        } else {
+            self.refresh = Refresh::Parked;
+        }
+        out.push(Action::Notify(Notice::RefreshFailed { failure, retry_at }));
+    }
+
+    /// 1 s, 2 s, 4 s … 60 s, or what the server asked for if that is longer.
+    fn back_off(&mut self, asked: Option<Duration>, now: Timestamp) {
+        let own = Duration::from_secs((1 << self.setbacks.min(6)).min(60));
+        let wait = asked.unwrap_or_default().max(own);
+        self.setbacks = self.setbacks.saturating_add(1);
+        self.refresh = Refresh::Backoff {
+            until: now.saturating_add(wait),
+            wait,
+        };
+    }
+}
+
+impl Tokens {
+    fn have_ended(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|end| now >= end)
+    }
+
+    /// When to refresh: the leeway before the end, but not in the first half of the token's life.
+    fn refresh_at(&self, client: &Client) -> Option<Timestamp> {
+        let end = self.expires_at?;
+        let half = end.saturating_since(self.obtained_at) / 2;
+        Some(end.saturating_sub(client.leeway.min(half)))
+    }
+
+    /// Whether `now` is not before the tokens were made. Their end means nothing otherwise; if they
+    /// have none, nothing is lost.
+    pub(crate) fn are_believable(&self, client: &Client, now: Timestamp) -> bool {
+        self.expires_at.is_none() || now >= self.obtained_at.saturating_sub(client.leeway)
+    }
+
+    /// Whether the access token can be used.
+    pub(crate) fn are_usable(&self, client: &Client, now: Timestamp) -> bool {
+        !self.have_ended(now) && self.are_believable(client, now)
+    }
+}
+
+/// Zero with a refresh token at hand means "already expired"; without one it can only mean that the
+/// server does not know.
+fn expiry(lifetime: Lifetime, sent_at: Timestamp, has_refresh_token: bool) -> Option<Timestamp> {
+    match lifetime {
+        Lifetime::Unknown => None,
+        Lifetime::Zero => has_refresh_token.then_some(sent_at),
+        Lifetime::Seconds(seconds) => Some(sent_at.saturating_add(Duration::from_secs(seconds))),
+    }
+}
+
+fn request(client: &Client, id: RequestId, grant: &Grant<'_>, deadline: Timestamp) -> HttpRequest {
+    let (body, authorization) = client.credentials().request(grant, &client.token_params);
+    HttpRequest {
+        id,
+        url: client.provider.token_endpoint.as_str().to_owned(),
+        authorization,
+        body,
+        deadline,
+    }
+}
+
+/// Reads a reply. What the request carried is not shown, should the server echo it.
+fn read(
+    client: &Client,
+    result: HttpResult,
+    sent: &[&Secret],
+    now: Timestamp,
+) -> Result<TokenResponse, Cause> {
+    let response = result.map_err(Cause::Transport)?;
+    let secrets: Vec<_> = sent.iter().copied().chain(&client.secret).collect();
+    token_response::decode(&response, &client.provider.repairs, &secrets, now)
+}

@@ -1,0 +1,335 @@
+//! The machine: one [`AuthFlow`] is one person's login and what comes after it.
+
+pub(crate) mod action;
+pub(crate) mod event;
+pub(crate) mod machine;
+pub(crate) mod notice;
+mod outbox;
+pub(crate) mod snapshot;
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+
+use crate::error::Misuse;
+use crate::flow::action::Action;
+use crate::flow::event::{Event, TokenSerial};
+use crate::flow::machine::{Machine, Tokens};
+use crate::flow::outbox::Outbox;
+use crate::flow::snapshot::{RestoreError, Snapshot};
+use crate::provider::client::Client;
+use crate::secret::Secret;
+use crate::time::Timestamp;
+use crate::wire::authorize::AuthorizationUrl;
+use crate::wire::scope::Scopes;
+use crate::wire::token_response::{Extra, TokenType};
+
+/// One person's login, as a state machine that does no IO.
+///
+/// **The contract.** [`handle`](Self::handle) an event → drain [`poll_action`](Self::poll_action) →
+/// wait for input or for [`deadline`](Self::deadline), whichever comes first.
+///
+/// Time and entropy are arguments, so the same inputs give the same outputs, byte for byte.
+#[doc = include_str!("transitions.md")]
+pub struct AuthFlow {
+    client: Arc<Client>,
+    machine: Machine,
+    outbox: Outbox,
+}
+
+/// The four states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Nobody is logged in. Do [`Event::BeginLogin`].
+    Unauthorized,
+    /// A person is on their way through the browser, or their code is being exchanged. Wait. A
+    /// session from before is still there.
+    AwaitingCode,
+    /// There is an access token that has not ended. Use it.
+    Authorized,
+    /// The access token has ended or was rejected. If [`AuthFlow::can_refresh`], new ones are on
+    /// their way or to be had by [`Event::Refresh`]; else begin a login.
+    Expired,
+}
+
+impl State {
+    /// The variant's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unauthorized => "Unauthorized",
+            Self::AwaitingCode => "AwaitingCode",
+            Self::Authorized => "Authorized",
+            Self::Expired => "Expired",
+        }
+    }
+}
+
+/// What is going on behind the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Activity {
+    /// Nothing.
+    Idle,
+    /// A code is being exchanged for tokens.
+    Exchanging,
+    /// A refresh is in flight.
+    Refreshing,
+    /// A refresh failed and will be tried again.
+    Backoff {
+        /// When.
+        until: Timestamp,
+    },
+}
+
+impl Activity {
+    /// The variant's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "Idle",
+            Self::Exchanging => "Exchanging",
+            Self::Refreshing => "Refreshing",
+            Self::Backoff { .. } => "Backoff",
+        }
+    }
+}
+
+impl AuthFlow {
+    /// A flow with nobody logged in.
+    #[must_use]
+    pub fn new(client: impl Into<Arc<Client>>) -> Self {
+        Self {
+            client: client.into(),
+            machine: Machine::default(),
+            outbox: Outbox::default(),
+        }
+    }
+
+    /// A flow that goes on where a saved one stopped. Handle an [`Event::Tick`] next: it does what
+    /// has become due since.
+    ///
+    /// # Errors
+    /// [`RestoreError`] if the snapshot belongs to another client, is of an unknown version, or is
+    /// damaged.
+    pub fn restore(
+        client: impl Into<Arc<Client>>,
+        saved: Snapshot,
+        now: Timestamp,
+    ) -> Result<Self, RestoreError> {
+        let client = client.into();
+        Ok(Self {
+            machine: saved.restore(&client, now)?,
+            client,
+            outbox: Outbox::default(),
+        })
+    }
+
+    /// Takes an event. Then drain [`poll_action`](Self::poll_action).
+    ///
+    /// # Errors
+    /// [`Misuse`] if the event makes no sense now. Nothing has changed then, and nothing is queued.
+    pub fn handle(&mut self, event: Event, now: Timestamp) -> Result<(), Misuse> {
+        self.outbox.begin();
+        self.machine
+            .step(&self.client, event, now, &mut self.outbox)?;
+        self.outbox.end();
+        Ok(())
+    }
+
+    /// The next thing to do, until there is none.
+    #[must_use = "an action that is not carried out is lost"]
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.outbox.pop()
+    }
+
+    /// When the next [`Event::Tick`] is useful; `None` if time alone changes nothing.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        self.machine.deadline(&self.client)
+    }
+
+    /// The state after the last event.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.machine.state()
+    }
+
+    /// What is going on behind the state.
+    #[must_use]
+    pub fn activity(&self) -> Activity {
+        self.machine.activity()
+    }
+
+    /// The access token, if it can be used at `now`. During a login this is the previous session's.
+    #[must_use]
+    pub fn access_token(&self, now: Timestamp) -> Option<AccessTokenRef<'_>> {
+        let session = self.machine.session.as_ref()?;
+        let usable = !session.expired && session.tokens.are_usable(&self.client, now);
+        usable.then_some(AccessTokenRef {
+            client: &self.client,
+            tokens: &session.tokens,
+        })
+    }
+
+    /// Whether there is a refresh token that the server has not refused.
+    #[must_use]
+    pub fn can_refresh(&self) -> bool {
+        let session = self.machine.session.as_ref();
+        session.is_some_and(|session| session.can_refresh())
+    }
+
+    /// The URL of the login under way, for a "copy link" button.
+    #[must_use]
+    pub fn authorization_url(&self) -> Option<&AuthorizationUrl> {
+        self.machine.login.as_ref().map(|login| &login.url)
+    }
+
+    /// When the refresh token itself ends, so that the person will have to sign in again, if that is
+    /// known: from the server's `refresh_token_expires_in`, or from the provider's data. Advice only:
+    /// the machine goes on trying until the server says `invalid_grant`.
+    #[must_use]
+    pub fn sign_in_due(&self) -> Option<Timestamp> {
+        let tokens = &self.machine.session.as_ref()?.tokens;
+        tokens.refresh_token.as_ref()?;
+        tokens.refresh_token_expires_at
+    }
+
+    /// What to save.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::save(&self.machine, &self.client)
+    }
+
+    /// The client.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl fmt::Debug for AuthFlow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthFlow")
+            .field("state", &self.state())
+            .field("activity", &self.activity())
+            .field("client_id", &self.client.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An access token that can be used now, and what is known about it.
+#[derive(Clone, Copy)]
+pub struct AccessTokenRef<'a> {
+    client: &'a Client,
+    tokens: &'a Tokens,
+}
+
+impl<'a> AccessTokenRef<'a> {
+    /// The token.
+    #[must_use]
+    pub fn secret(&self) -> &'a Secret {
+        &self.tokens.access_token
+    }
+
+    /// The value of the `Authorization` header (RFC 6750 section 2.1).
+    ///
+    /// # Errors
+    /// [`NotBearer`] if the token is of another type, so that the header would be wrong.
+    pub fn authorization(&self) -> Result<Secret, NotBearer> {
+        if !self.tokens.token_type.is_bearer() {
+            return Err(NotBearer {
+                token_type: self.tokens.token_type.as_str().to_owned(),
+            });
+        }
+        Ok(format!("Bearer {}", self.tokens.access_token.expose()).into())
+    }
+
+    /// Its serial, for [`Event::TokenRejected`].
+    #[must_use]
+    pub fn serial(&self) -> TokenSerial {
+        self.tokens.serial
+    }
+
+    /// Its type.
+    #[must_use]
+    pub fn token_type(&self) -> &'a TokenType {
+        &self.tokens.token_type
+    }
+
+    /// When it ends; `None` if the server did not say, so that only a 401 will tell.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        self.tokens.expires_at
+    }
+
+    /// When the person gave their consent, if that is known.
+    #[must_use]
+    pub fn authorized_at(&self) -> Option<Timestamp> {
+        self.tokens.authorized_at
+    }
+
+    /// The scopes that were granted.
+    #[must_use]
+    pub fn scopes(&self) -> &'a Scopes {
+        &self.tokens.scopes
+    }
+
+    /// Scopes that were asked for but not granted.
+    pub fn missing_scopes(&self) -> impl Iterator<Item = &'a str> {
+        self.client.scopes.without(&self.tokens.scopes)
+    }
+
+    /// Scopes that were granted but not asked for.
+    pub fn extra_scopes(&self) -> impl Iterator<Item = &'a str> {
+        self.tokens.scopes.without(&self.client.scopes)
+    }
+
+    /// A member of the token response that the protocol does not name, such as `id_token` (opaque,
+    /// not validated). `None` if it is not there or is no `T`.
+    #[must_use]
+    pub fn extra<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        self.tokens.extra.get(name)
+    }
+
+    /// All such members.
+    #[must_use]
+    pub fn extras(&self) -> &'a Extra {
+        &self.tokens.extra
+    }
+}
+
+impl fmt::Debug for AccessTokenRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessTokenRef")
+            .field("secret", self.secret())
+            .field("serial", &self.serial())
+            .field("token_type", &self.tokens.token_type.as_str())
+            .field("expires_at", &self.expires_at())
+            .field("scopes", self.scopes())
+            .finish()
+    }
+}
+
+/// The access token is no bearer token, so it can't go into an `Authorization: Bearer` header. If the
+/// provider means a bearer token by that type, say so with
+/// [`RepairStep::bearer_alias`](crate::RepairStep::bearer_alias).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NotBearer {
+    /// The type that the server named.
+    pub token_type: String,
+}
+
+impl fmt::Display for NotBearer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the access token is of type {:?}, not a bearer token: if the provider means one, add RepairStep::bearer_alias",
+            self.token_type
+        )
+    }
+}
+
+impl std::error::Error for NotBearer {}

@@ -1,0 +1,263 @@
+//! A client: this program, as one provider knows it (RFC 6749 section 2).
+
+use std::time::Duration;
+
+use url::Url;
+
+use crate::error::ConfigError;
+use crate::provider::{Provider, ProviderBuilder};
+use crate::secret::Secret;
+use crate::wire::authorize::{self, AuthorizationRequest, AuthorizationUrl};
+use crate::wire::pkce::LoginSecrets;
+use crate::wire::redirect::RedirectUri;
+use crate::wire::scope::Scopes;
+use crate::wire::token_request::{self, ClientAuth, Credentials};
+
+/// A checked client: provider, id, secret, scopes and waits. One serves any number of flows.
+#[derive(Clone, Debug)]
+pub struct Client {
+    pub(crate) provider: Provider,
+    pub(crate) id: String,
+    pub(crate) secret: Option<Secret>,
+    pub(crate) auth: ClientAuth,
+    pub(crate) scopes: Scopes,
+    authorize_params: Vec<(String, String)>,
+    pub(crate) token_params: Vec<(String, String)>,
+    pkce: bool,
+    pub(crate) auto_refresh: bool,
+    pub(crate) leeway: Duration,
+    pub(crate) login_timeout: Duration,
+    pub(crate) request_timeout: Duration,
+}
+
+impl Client {
+    /// Begins a client of any provider.
+    pub fn builder(provider: ProviderBuilder, client_id: impl Into<String>) -> ClientBuilder {
+        ClientBuilder {
+            provider,
+            id: client_id.into(),
+            secret: None,
+            auth: ClientAuth::default(),
+            scopes: Vec::new(),
+            authorize_params: Vec::new(),
+            token_params: Vec::new(),
+            pkce: true,
+            auto_refresh: true,
+            leeway: Duration::from_secs(60),
+            login_timeout: Duration::from_secs(300),
+            request_timeout: Duration::from_secs(60),
+        }
+    }
+
+    /// A redirect URI, checked against the provider's rules and kept exactly as written: `https`, a
+    /// loopback IP literal over `http`, or a private-use scheme.
+    ///
+    /// # Errors
+    /// [`ConfigError::RedirectUri`] says what to write instead, of `localhost` for instance.
+    pub fn redirect_uri(&self, uri: &str) -> Result<RedirectUri, ConfigError> {
+        RedirectUri::parse(uri, self.provider.redirects)
+    }
+
+    /// The provider.
+    #[must_use]
+    pub fn provider(&self) -> &Provider {
+        &self.provider
+    }
+
+    /// The client id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The scopes that a login asks for.
+    #[must_use]
+    pub fn scopes(&self) -> &Scopes {
+        &self.scopes
+    }
+
+    /// How long a login waits for the person.
+    #[must_use]
+    pub fn login_timeout(&self) -> Duration {
+        self.login_timeout
+    }
+
+    pub(crate) fn authorization_url(
+        &self,
+        secrets: &LoginSecrets,
+        redirect_uri: &RedirectUri,
+    ) -> AuthorizationUrl {
+        let request = AuthorizationRequest {
+            endpoint: &self.provider.authorization_endpoint,
+            client_id: &self.id,
+            redirect_uri,
+            scopes: &self.scopes,
+            state: &secrets.state,
+            verifier: self.verifier(&secrets.verifier),
+            extra: &self.authorize_params,
+        };
+        request.url()
+    }
+
+    /// A verifier is sent exactly if a challenge was.
+    pub(crate) fn verifier<'a>(&self, verifier: &'a Secret) -> Option<&'a Secret> {
+        self.pkce.then_some(verifier)
+    }
+
+    pub(crate) fn credentials(&self) -> Credentials<'_> {
+        Credentials {
+            client_id: &self.id,
+            secret: self.secret.as_ref(),
+            auth: self.auth,
+        }
+    }
+}
+
+/// Builds a [`Client`]. Everything is checked by [`build`](Self::build), before a browser opens.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ClientBuilder {
+    provider: ProviderBuilder,
+    id: String,
+    secret: Option<Secret>,
+    auth: ClientAuth,
+    scopes: Vec<String>,
+    authorize_params: Vec<(String, String)>,
+    token_params: Vec<(String, String)>,
+    pkce: bool,
+    auto_refresh: bool,
+    leeway: Duration,
+    login_timeout: Duration,
+    request_timeout: Duration,
+}
+
+impl ClientBuilder {
+    /// The client secret, for programs that can keep one: a web backend, not a desktop program. An
+    /// empty one is none.
+    pub fn secret(mut self, secret: impl Into<Secret>) -> Self {
+        self.secret = Some(secret.into()).filter(|secret| !secret.is_empty());
+        self
+    }
+
+    /// How the secret is shown. The default is [`ClientAuth::Basic`].
+    pub fn auth(mut self, auth: ClientAuth) -> Self {
+        self.auth = auth;
+        self
+    }
+
+    /// The scopes to ask for, in addition to those given before. The default is none.
+    pub fn scopes<S: AsRef<str>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
+        let scopes = scopes.into_iter().map(|scope| scope.as_ref().to_owned());
+        self.scopes.extend(scopes);
+        self
+    }
+
+    /// A parameter to add to the authorization URL, such as `prompt`. An empty value is left out.
+    pub fn authorize_param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.authorize_params.push((name.into(), value.into()));
+        self
+    }
+
+    /// A parameter to add to each token request, such as `resource` (RFC 8707).
+    pub fn token_param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.token_params.push((name.into(), value.into()));
+        self
+    }
+
+    /// Whether the machine refreshes on a `Tick` when the time has come (the default), or only when
+    /// told by [`Event::Refresh`](crate::Event::Refresh).
+    pub fn auto_refresh(mut self, on: bool) -> Self {
+        self.auto_refresh = on;
+        self
+    }
+
+    /// How long before an access token's end it is refreshed. 60 seconds by default; never more than
+    /// half of the token's lifetime.
+    pub fn leeway(mut self, leeway: Duration) -> Self {
+        self.leeway = leeway;
+        self
+    }
+
+    /// How long a login waits for the person. Five minutes by default.
+    pub fn login_timeout(mut self, timeout: Duration) -> Self {
+        self.login_timeout = timeout;
+        self
+    }
+
+    /// How long the machine waits for a driver's response. 60 seconds by default: it should be longer
+    /// than the driver's own timeout, because it is there for drivers that never answer.
+    pub fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.request_timeout = timeout;
+        self
+    }
+
+    /// Leaves PKCE out, for a server that refuses its parameters. A stolen code can then be used by
+    /// whoever stole it (RFC 9700 section 2.1.1).
+    pub fn dangerously_without_pkce(mut self) -> Self {
+        self.pkce = false;
+        self
+    }
+
+    /// The client.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for whatever can't work, with a text that says what to write instead.
+    pub fn build(self) -> Result<Client, ConfigError> {
+        let is_vschar = |text: &str| text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        if self.id.is_empty() || !is_vschar(&self.id) {
+            return Err(ConfigError::ClientId);
+        }
+        if !self.secret.iter().all(|secret| is_vschar(secret.expose())) {
+            return Err(ConfigError::ClientSecret);
+        }
+        check_params(&self.authorize_params, &authorize::RESERVED)?;
+        check_params(&self.token_params, &token_request::RESERVED)?;
+        let provider = self.provider.build()?;
+        let own_query = provider.authorization_endpoint.query();
+        for (name, _) in &self.authorize_params {
+            let mut own = crate::wire::form::decode(own_query).flatten();
+            if own.any(|(own, _)| own == name.as_str()) {
+                return Err(ConfigError::RepeatedParameter(name.clone()));
+            }
+        }
+        Ok(Client {
+            provider,
+            id: self.id,
+            secret: self.secret,
+            auth: self.auth,
+            scopes: Scopes::new(&self.scopes)?,
+            authorize_params: self.authorize_params,
+            token_params: self.token_params,
+            pkce: self.pkce,
+            auto_refresh: self.auto_refresh,
+            leeway: self.leeway,
+            login_timeout: self.login_timeout,
+            request_timeout: self.request_timeout,
+        })
+    }
+}
+
+/// Extras may neither replace nor repeat a parameter. Only `resource` may be there more than once
+/// (RFC 8707 section 2).
+fn check_params(params: &[(String, String)], reserved: &[&str]) -> Result<(), ConfigError> {
+    for (at, (name, value)) in params.iter().enumerate() {
+        let fault = |problem| {
+            let name = name.clone();
+            Err(ConfigError::Parameter { name, problem })
+        };
+        if name.is_empty() {
+            return fault("give it a name");
+        }
+        if reserved.contains(&name.as_str()) {
+            return Err(ConfigError::ReservedParameter(name.clone()));
+        }
+        if name == "resource" {
+            if Url::parse(value).is_err() || value.contains('#') {
+                return fault("write an absolute URI without a # (RFC 8707 section 2)");
+            }
+        } else if params[..at].iter().any(|(earlier, _)| earlier == name) {
+            return Err(ConfigError::RepeatedParameter(name.clone()));
+        }
+    }
+    Ok(())
+}

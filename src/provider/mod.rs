@@ -1,0 +1,182 @@
+//! A provider is data: where its endpoints are, what it takes and what it does differently.
+
+pub(crate) mod client;
+pub mod spotify;
+
+use std::time::Duration;
+
+use crate::error::ConfigError;
+use crate::wire::authorize;
+use crate::wire::endpoint::Endpoint;
+use crate::wire::form;
+use crate::wire::redirect::RedirectRules;
+use crate::wire::repair::RepairStep;
+
+/// An authorization server, as data. [`spotify::provider`] is one; [`Provider::builder`] makes any
+/// other.
+///
+/// ```
+/// # fn main() -> Result<(), authflow::ConfigError> {
+/// let provider = authflow::Provider::builder(
+///     "https://as.example/authorize",
+///     "https://as.example/token",
+/// )
+/// .issuer("https://as.example")
+/// .api_origin("https://api.example")
+/// .build()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Provider {
+    pub(crate) authorization_endpoint: Endpoint,
+    pub(crate) token_endpoint: Endpoint,
+    pub(crate) issuer: Option<String>,
+    pub(crate) iss_required: bool,
+    pub(crate) redirects: RedirectRules,
+    pub(crate) refresh_token_lifetime: Option<Duration>,
+    pub(crate) api_origins: Vec<String>,
+    pub(crate) repairs: Vec<RepairStep>,
+}
+
+impl Provider {
+    /// A provider from its authorization endpoint and its token endpoint (RFC 6749 section 3).
+    #[must_use]
+    pub fn builder(
+        authorization_endpoint: impl Into<String>,
+        token_endpoint: impl Into<String>,
+    ) -> ProviderBuilder {
+        ProviderBuilder {
+            authorization_endpoint: authorization_endpoint.into(),
+            token_endpoint: token_endpoint.into(),
+            issuer: None,
+            iss_required: false,
+            redirects: RedirectRules::default(),
+            refresh_token_lifetime: None,
+            api_origins: Vec::new(),
+            repairs: Vec::new(),
+            http_on_loopback: false,
+        }
+    }
+
+    /// The name that tokens are bound to: the issuer, or else the token endpoint.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        let token_endpoint = self.token_endpoint.as_str();
+        self.issuer.as_deref().unwrap_or(token_endpoint)
+    }
+
+    /// The origins of the provider's API: where its bearer tokens may go.
+    pub fn api_origins(&self) -> impl Iterator<Item = &str> {
+        self.api_origins.iter().map(String::as_str)
+    }
+}
+
+/// Builds a [`Provider`]. Everything is checked by [`build`](Self::build).
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ProviderBuilder {
+    authorization_endpoint: String,
+    token_endpoint: String,
+    issuer: Option<String>,
+    iss_required: bool,
+    redirects: RedirectRules,
+    refresh_token_lifetime: Option<Duration>,
+    api_origins: Vec<String>,
+    repairs: Vec<RepairStep>,
+    http_on_loopback: bool,
+}
+
+impl ProviderBuilder {
+    /// The issuer. An `iss` in the redirect must be equal to it (RFC 9207), and saved logins are
+    /// bound to it.
+    pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
+        self.issuer = Some(issuer.into());
+        self
+    }
+
+    /// The provider always sends `iss` (its metadata say
+    /// `authorization_response_iss_parameter_supported`): a redirect without one is ignored.
+    pub fn iss_required(mut self) -> Self {
+        self.iss_required = true;
+        self
+    }
+
+    /// An origin of the provider's API, such as `https://api.example`.
+    pub fn api_origin(mut self, origin: impl Into<String>) -> Self {
+        self.api_origins.push(origin.into());
+        self
+    }
+
+    /// How long a refresh token lives, counted from the person's consent, for
+    /// [`AuthFlow::sign_in_due`](crate::AuthFlow::sign_in_due). A `refresh_token_expires_in` of the
+    /// server's counts instead.
+    pub fn refresh_token_lifetime(mut self, lifetime: Duration) -> Self {
+        self.refresh_token_lifetime = Some(lifetime);
+        self
+    }
+
+    /// A repair step for this provider's token responses. Steps are applied in the order given.
+    pub fn repair(mut self, step: RepairStep) -> Self {
+        self.repairs.push(step);
+        self
+    }
+
+    /// Takes `http://localhost` redirect URIs too. RFC 8252 section 8.3 advises against them: the
+    /// name may resolve to somewhere else, or to another address family than the listener's.
+    pub fn localhost_redirects(mut self) -> Self {
+        self.redirects.localhost = true;
+        self
+    }
+
+    /// Takes private-use redirect schemes without a dot too, such as `my-app://callback`. Any other
+    /// program may claim such a name (RFC 8252 section 7.1).
+    pub fn undotted_redirect_schemes(mut self) -> Self {
+        self.redirects.any_scheme = true;
+        self
+    }
+
+    /// Takes endpoints of plain `http` on a loopback address, for test servers. Elsewhere `https` is
+    /// needed all the same.
+    pub fn dangerously_allow_http_on_loopback(mut self) -> Self {
+        self.http_on_loopback = true;
+        self
+    }
+
+    /// The provider.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for an endpoint that is not `https`, has userinfo or a fragment, or sets a
+    /// parameter of the login's own; for `iss_required` without an issuer.
+    pub fn build(self) -> Result<Provider, ConfigError> {
+        let endpoint = |name, address: &str| Endpoint::parse(name, address, self.http_on_loopback);
+        let authorization_endpoint =
+            endpoint("authorization endpoint", &self.authorization_endpoint)?;
+        let token_endpoint = endpoint("token endpoint", &self.token_endpoint)?;
+        for pair in form::decode(authorization_endpoint.query()) {
+            let reserved = pair.is_ok_and(|(name, _)| authorize::RESERVED.contains(&&*name));
+            if reserved {
+                return Err(ConfigError::Endpoint {
+                    name: "authorization endpoint",
+                    problem: "its query sets a parameter that the login itself sends: leave it out",
+                });
+            }
+        }
+        if self.iss_required && self.issuer.is_none() {
+            return Err(ConfigError::IssuerMissing);
+        }
+        for origin in &self.api_origins {
+            Endpoint::parse("API origin", origin, self.http_on_loopback)?;
+        }
+        Ok(Provider {
+            authorization_endpoint,
+            token_endpoint,
+            issuer: self.issuer,
+            iss_required: self.iss_required,
+            redirects: self.redirects,
+            refresh_token_lifetime: self.refresh_token_lifetime,
+            api_origins: self.api_origins,
+            repairs: self.repairs,
+        })
+    }
+}

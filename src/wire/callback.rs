@@ -1,0 +1,253 @@
+//! The redirect back from the authorization server (RFC 6749 section 4.1.2, RFC 9207), judged state
+//! first: until the state is right, nothing in it is believed.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::error::OAuthError;
+use crate::secret::Secret;
+use crate::wire::form;
+use crate::wire::redirect::RedirectUri;
+use crate::wire::text::{error_code, printable};
+
+/// What reached the redirect URI: a full URL, a request target (`/callback?code=…`), or a query
+/// behind a `?`. `Debug` hides it, because it carries a code.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CallbackUrl(Secret);
+
+impl CallbackUrl {
+    /// A full URL (pasted by the person, or handed over by the operating system), or what stands in
+    /// the HTTP request line. White space around it is dropped.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self(Secret::from(url.into()))
+    }
+
+    /// Just the query, without `?`, from a web framework that has taken the path off already.
+    #[must_use]
+    pub fn from_query(query: &str) -> Self {
+        Self::new(format!("?{query}"))
+    }
+}
+
+impl fmt::Debug for CallbackUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CallbackUrl([redacted])")
+    }
+}
+
+/// Why something that reached the redirect URI was not taken. The login goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct IgnoredCallback {
+    /// Why.
+    pub reason: IgnoredReason,
+    /// The `error` it carried, if it came without a state of ours. Some servers drop the state from
+    /// an error, so a program may tell the person and offer to cancel; it may also be forged.
+    pub error: Option<String>,
+}
+
+/// Why a callback was ignored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IgnoredReason {
+    /// No login waits for one: none was begun, or it has ended.
+    NoLogin,
+    /// This login has had its callback; the code is being exchanged.
+    Duplicate,
+    /// It came to another address than the redirect URI.
+    WrongLocation,
+    /// It is larger than 64 KiB.
+    TooLarge,
+    /// A broken escape, something that is not UTF-8, or a control character in a value that counts.
+    Malformed,
+    /// A parameter that counts is there twice (RFC 6749 section 3.1).
+    RepeatedParameter,
+    /// There is no state in it.
+    StateMissing,
+    /// It has another login's state, or a forged one.
+    StateMismatch,
+    /// It has a code and an error.
+    CodeAndError,
+    /// It has neither a code nor an error.
+    Nothing,
+    /// The provider always says who it is, but this does not (RFC 9207).
+    IssuerMissing,
+    /// It comes from another authorization server (RFC 9207).
+    IssuerMismatch,
+    /// It has a token or a response object in it, which no code response has.
+    UnexpectedParameter,
+}
+
+impl IgnoredReason {
+    /// Its name in transcripts.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoLogin => "no_login",
+            Self::Duplicate => "duplicate",
+            Self::WrongLocation => "wrong_location",
+            Self::TooLarge => "too_large",
+            Self::Malformed => "malformed",
+            Self::RepeatedParameter => "repeated_parameter",
+            Self::StateMissing => "state_missing",
+            Self::StateMismatch => "state_mismatch",
+            Self::CodeAndError => "code_and_error",
+            Self::Nothing => "nothing",
+            Self::IssuerMissing => "issuer_missing",
+            Self::IssuerMismatch => "issuer_mismatch",
+            Self::UnexpectedParameter => "unexpected_parameter",
+        }
+    }
+}
+
+impl From<IgnoredReason> for IgnoredCallback {
+    fn from(reason: IgnoredReason) -> Self {
+        Self {
+            reason,
+            error: None,
+        }
+    }
+}
+
+/// What a callback must agree with.
+pub(crate) struct Expected<'a> {
+    pub(crate) redirect_uri: &'a RedirectUri,
+    pub(crate) state: &'a Secret,
+    pub(crate) issuer: Option<&'a str>,
+    pub(crate) iss_required: bool,
+}
+
+/// A callback that was ours.
+pub(crate) enum Answer {
+    Code(AuthorizationCode),
+    Error(OAuthError),
+}
+
+/// A code that came with the right state. Only [`validate`] makes one, and the token request takes
+/// nothing else.
+pub(crate) struct AuthorizationCode(Secret);
+
+impl AuthorizationCode {
+    pub(crate) fn secret(&self) -> &Secret {
+        &self.0
+    }
+
+    pub(crate) fn into_secret(self) -> Secret {
+        self.0
+    }
+}
+
+const MAX_LENGTH: usize = 64 << 10;
+
+/// Judges a callback.
+pub(crate) fn validate(
+    callback: &CallbackUrl,
+    expected: &Expected<'_>,
+) -> Result<Answer, IgnoredCallback> {
+    let text = callback.0.expose().trim();
+    if text.len() > MAX_LENGTH {
+        return Err(IgnoredReason::TooLarge.into());
+    }
+    // Fragments are never read: a server that answers in one was asked for something else.
+    let text = text.split('#').next().unwrap_or_default();
+    let (location, query) = text.split_once('?').unwrap_or((text, ""));
+    if !location.is_empty() && !expected.redirect_uri.is_at(location) {
+        return Err(IgnoredReason::WrongLocation.into());
+    }
+    let seen = Parameters::read(without_own(query, expected.redirect_uri.query()))?;
+
+    match &seen.state {
+        Some(state) if expected.state.matches(state) => {}
+        state => {
+            return Err(IgnoredCallback {
+                reason: match state.as_deref() {
+                    None | Some("") => IgnoredReason::StateMissing,
+                    Some(_) => IgnoredReason::StateMismatch,
+                },
+                error: seen.error.as_deref().map(error_code),
+            });
+        }
+    }
+    if seen.unexpected {
+        return Err(IgnoredReason::UnexpectedParameter.into());
+    }
+    match (seen.iss.as_deref(), expected.issuer) {
+        (Some(iss), Some(issuer)) if iss != issuer => {
+            return Err(IgnoredReason::IssuerMismatch.into());
+        }
+        (None, _) if expected.iss_required => return Err(IgnoredReason::IssuerMissing.into()),
+        _ => {}
+    }
+    // RFC 6749 section 3.1: a parameter without a value counts as omitted.
+    match (given(seen.code), given(seen.error)) {
+        (Some(_), Some(_)) => Err(IgnoredReason::CodeAndError.into()),
+        (None, None) => Err(IgnoredReason::Nothing.into()),
+        (Some(code), None) => Ok(Answer::Code(AuthorizationCode(code.as_ref().into()))),
+        (None, Some(error)) => {
+            let text = |value: Option<Cow<'_, str>>| printable(&value?, &[expected.state]);
+            Ok(Answer::Error(OAuthError {
+                code: error_code(&error),
+                description: text(seen.description),
+                uri: text(seen.uri),
+                status: None,
+                retry_after: None,
+            }))
+        }
+    }
+}
+
+fn given(value: Option<Cow<'_, str>>) -> Option<Cow<'_, str>> {
+    value.filter(|text| !text.is_empty())
+}
+
+/// The response's part of the query: a redirect URI's own query comes back in front of it
+/// (RFC 6749 section 4.1.2).
+fn without_own<'a>(query: &'a str, own: &str) -> &'a str {
+    match query.strip_prefix(own) {
+        Some(rest) if rest.is_empty() || rest.starts_with('&') => rest,
+        _ => query,
+    }
+}
+
+#[derive(Default)]
+struct Parameters<'a> {
+    state: Option<Cow<'a, str>>,
+    code: Option<Cow<'a, str>>,
+    error: Option<Cow<'a, str>>,
+    description: Option<Cow<'a, str>>,
+    uri: Option<Cow<'a, str>>,
+    iss: Option<Cow<'a, str>>,
+    unexpected: bool,
+}
+
+impl<'a> Parameters<'a> {
+    fn read(query: &'a str) -> Result<Self, IgnoredCallback> {
+        let mut seen = Self::default();
+        for pair in form::decode(query) {
+            let (name, value) = pair.map_err(|_| IgnoredReason::Malformed)?;
+            let slot = match name.as_ref() {
+                "state" => &mut seen.state,
+                "code" => &mut seen.code,
+                "error" => &mut seen.error,
+                "error_description" => &mut seen.description,
+                "error_uri" => &mut seen.uri,
+                "iss" => &mut seen.iss,
+                "id_token" | "access_token" | "token" | "response" => {
+                    seen.unexpected = true;
+                    continue;
+                }
+                _ => continue,
+            };
+            // Texts for people are cleaned where they are shown.
+            let is_prose = matches!(name.as_ref(), "error_description" | "error_uri");
+            if !is_prose && !value.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+                return Err(IgnoredReason::Malformed.into());
+            }
+            if slot.replace(value).is_some() {
+                return Err(IgnoredReason::RepeatedParameter.into());
+            }
+        }
+        Ok(seen)
+    }
+}

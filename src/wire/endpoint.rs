@@ -1,0 +1,84 @@
+//! Endpoint addresses, checked once.
+
+use url::{Host, Url};
+
+use crate::error::ConfigError;
+
+/// An authorization or token endpoint, kept as written. `https`, or `http` on a loopback address
+/// where the provider was built with the switch for it; no userinfo and no fragment (RFC 6749
+/// sections 3.1 and 3.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Endpoint(String);
+
+impl Endpoint {
+    pub(crate) fn parse(
+        name: &'static str,
+        address: &str,
+        http_on_loopback: bool,
+    ) -> Result<Self, ConfigError> {
+        let fault = |problem| ConfigError::Endpoint { name, problem };
+        if !is_uri_text(address) {
+            return Err(fault(
+                "write an absolute https URL in ASCII, without spaces, quotes or backslashes",
+            ));
+        }
+        let url = Url::parse(address)
+            .map_err(|_| fault("write an absolute URL, such as https://as.example/token"))?;
+        match url.scheme() {
+            "https" => {}
+            "http" if is_loopback(&url) && http_on_loopback => {}
+            "http" if is_loopback(&url) => {
+                return Err(fault(
+                    "plain http carries secrets in the clear: write https, or for a test server on loopback call dangerously_allow_http_on_loopback()",
+                ));
+            }
+            "http" => {
+                return Err(fault(
+                    "plain http carries secrets in the clear: write https",
+                ));
+            }
+            _ => return Err(fault("write an https URL")),
+        }
+        if url.host().is_none() || !address.contains("://") {
+            return Err(fault(
+                "write a URL with a host, such as https://as.example/token",
+            ));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(fault(
+                "leave out the user name and password before the @: the client authenticates by its own id and secret",
+            ));
+        }
+        if url.fragment().is_some() {
+            return Err(fault("leave out the # and what follows it"));
+        }
+        Ok(Self(address.to_owned()))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn query(&self) -> &str {
+        self.0.split_once('?').map_or("", |(_, query)| query)
+    }
+}
+
+/// Whether the host is an IP literal of the loopback range. Names do not count, not even `localhost`:
+/// who answers to a name is up to a resolver.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        _ => false,
+    }
+}
+
+/// The characters of RFC 3986, nothing that a parser would drop or rewrite.
+pub(crate) fn is_uri_text(text: &str) -> bool {
+    let is_uri_byte = |byte: u8| match byte {
+        b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' => false,
+        _ => byte.is_ascii_graphic(),
+    };
+    !text.is_empty() && text.bytes().all(is_uri_byte)
+}

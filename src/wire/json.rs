@@ -1,0 +1,220 @@
+//! The members of a token response, whatever they were written in: JSON kept as raw text, so that
+//! numbers stay exact and no depth of nesting matters, or form values.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::wire::form;
+
+/// Longer lifetimes and waits than this (68 years) are cut to it.
+pub(crate) const MAX_SECONDS: u64 = i32::MAX as u64;
+
+/// A member's value: raw JSON text, or the text of a form value.
+#[derive(Clone)]
+pub(crate) enum Value<'a> {
+    Json(&'a str),
+    Text(Cow<'a, str>),
+}
+
+/// Seconds as a server wrote them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seconds {
+    Negative,
+    Zero,
+    Positive(u64),
+}
+
+impl<'a> Value<'a> {
+    /// The string, if it is one.
+    pub(crate) fn string(&self) -> Option<String> {
+        match self {
+            Self::Text(text) => Some(text.clone().into_owned()),
+            Self::Json(raw) if raw.starts_with('"') => serde_json::from_str(raw).ok(),
+            Self::Json(_) => None,
+        }
+    }
+
+    /// The members, if it is an object.
+    pub(crate) fn object(&self) -> Option<Members<'a>> {
+        match self {
+            Self::Json(raw) if raw.starts_with('{') => Members::from_json(raw),
+            _ => None,
+        }
+    }
+
+    /// The elements, if it is an array.
+    pub(crate) fn array(&self) -> Option<Vec<Value<'a>>> {
+        match self {
+            Self::Json(raw) if raw.starts_with('[') => {
+                let elements: Vec<&'a RawValue> = serde_json::from_str(raw).ok()?;
+                Some(elements.iter().map(|raw| Self::Json(raw.get())).collect())
+            }
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_null(&self) -> bool {
+        matches!(self, Self::Json("null"))
+    }
+
+    /// The value as JSON text.
+    pub(crate) fn raw(&self) -> String {
+        match self {
+            Self::Json(raw) => (*raw).to_owned(),
+            Self::Text(text) => serde_json::Value::from(text.as_ref()).to_string(),
+        }
+    }
+
+    /// A number of seconds, bare or in a string: integer, decimal or with an exponent. Fractions are
+    /// cut off, huge values clamp; anything else is `None`.
+    pub(crate) fn seconds(&self) -> Option<Seconds> {
+        let text = match self {
+            Self::Json(raw) if !raw.starts_with('"') => (*raw).to_owned(),
+            _ => self.string()?,
+        };
+        let text = text.trim();
+        let is_number = text.starts_with(|c: char| c == '-' || c.is_ascii_digit())
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
+        if !is_number {
+            return None;
+        }
+        // Exact up to 2^53, far beyond the clamp; overflow is infinity, which clamps too.
+        let seconds = text.parse::<f64>().ok()?.trunc();
+        Some(if seconds < 0.0 {
+            Seconds::Negative
+        } else if seconds < 1.0 {
+            Seconds::Zero
+        } else {
+            // `as` saturates.
+            Seconds::Positive((seconds as u64).min(MAX_SECONDS))
+        })
+    }
+}
+
+/// The members of one object, in order.
+#[derive(Default)]
+pub(crate) struct Members<'a>(Vec<(String, Value<'a>)>);
+
+impl<'a> Members<'a> {
+    /// From a JSON object; anything else, trailing text included, is `None`. The reason is not kept:
+    /// the parser's own texts quote values.
+    pub(crate) fn from_json(text: &'a str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
+    /// From a form body.
+    pub(crate) fn from_form(text: &'a str) -> Option<Self> {
+        let pairs = form::decode(text).map(|pair| {
+            let (name, value) = pair.ok()?;
+            Some((name.into_owned(), Value::Text(value)))
+        });
+        pairs.collect::<Option<Vec<_>>>().map(Self)
+    }
+
+    /// The value of a member that is there and not null.
+    pub(crate) fn get(&self, name: &str) -> Option<&Value<'a>> {
+        let found = self.0.iter().find(|(known, _)| known == name);
+        found
+            .map(|(_, value)| value)
+            .filter(|value| !value.is_null())
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, _)| known == name)
+    }
+
+    /// Whether any of `names` is there more than once.
+    pub(crate) fn repeats_any(&self, names: &[&str]) -> bool {
+        let count = |name: &str| self.0.iter().filter(|(known, _)| known == name).count();
+        names.iter().any(|name| count(name) > 1)
+    }
+
+    /// Puts a member in the place of any of the same name.
+    pub(crate) fn set(&mut self, name: &str, value: Value<'a>) {
+        self.0.retain(|(known, _)| known != name);
+        self.0.push((name.to_owned(), value));
+    }
+
+    /// Takes a member out.
+    pub(crate) fn take(&mut self, name: &str) -> Option<Value<'a>> {
+        let at = self.0.iter().position(|(known, _)| known == name)?;
+        Some(self.0.remove(at).1)
+    }
+
+    /// Puts other members in the place of those with the same names.
+    pub(crate) fn replace_with(&mut self, others: Self) {
+        let names: HashSet<&str> = others.0.iter().map(|(name, _)| name.as_str()).collect();
+        self.0.retain(|(known, _)| !names.contains(known.as_str()));
+        self.0.extend(others.0);
+    }
+
+    pub(crate) fn into_pairs(self) -> Vec<(String, Value<'a>)> {
+        self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(name) = map.next_key::<String>()? {
+                    let raw: &'de RawValue = map.next_value()?;
+                    members.push((name, Value::Json(raw.get())));
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(Collect)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_every_spelling_of_seconds() {
+        let of = |raw| Value::Json(raw).seconds();
+        assert_eq!(of("3600"), Some(Seconds::Positive(3600)));
+        assert_eq!(of("\"3600\""), Some(Seconds::Positive(3600)));
+        assert_eq!(of("3600.9"), Some(Seconds::Positive(3600)));
+        assert_eq!(of("1e3"), Some(Seconds::Positive(1000)));
+        assert_eq!(of("1e400"), Some(Seconds::Positive(MAX_SECONDS)));
+        assert_eq!(of("-1"), Some(Seconds::Negative));
+        assert_eq!(of("-0.5"), Some(Seconds::Zero));
+        for bad in [
+            "true", "\"inf\"", "\"NaN\"", "\"\"", "\"-\"", "[1]", "\"1 2\"",
+        ] {
+            assert_eq!(of(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn nesting_is_no_matter() {
+        let deep = format!(
+            r#"{{"x":{}{},"a":1}}"#,
+            "[".repeat(100_000),
+            "]".repeat(100_000)
+        );
+        let members = Members::from_json(&deep).unwrap();
+        assert_eq!(members.get("a").unwrap().raw(), "1");
+        assert!(Members::from_json(r#"["a"]"#).is_none());
+        assert!(Members::from_json(r#"{"a":1}x"#).is_none());
+    }
+}

@@ -1,0 +1,107 @@
+//! Named repair steps: what a provider does differently, as data.
+
+use std::borrow::Cow;
+
+use crate::wire::json::Members;
+
+/// One way in which a provider's token responses differ from RFC 6749 section 5, to be mended before
+/// they are decoded. A provider carries a list of them; the decoder itself knows no provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RepairStep {
+    /// The token stands in a nested object of this name, whose members replace the outer ones
+    /// (Slack's `authed_user`, Withings' `body`).
+    Lift(Cow<'static, str>),
+    /// A member has another name.
+    Rename {
+        /// The provider's name for it.
+        from: Cow<'static, str>,
+        /// The name of RFC 6749.
+        to: Cow<'static, str>,
+    },
+    /// The JSON is wrapped in a function call, `callback( … );`.
+    StripCallback,
+    /// Errors come as `{"errors":[{"errorType":…,"message":…}]}` (Fitbit).
+    ErrorsArray,
+    /// This `token_type` means a bearer token.
+    BearerAlias(Cow<'static, str>),
+}
+
+impl RepairStep {
+    /// [`Lift`](Self::Lift).
+    #[must_use]
+    pub fn lift(name: impl Into<Cow<'static, str>>) -> Self {
+        Self::Lift(name.into())
+    }
+
+    /// [`Rename`](Self::Rename).
+    #[must_use]
+    pub fn rename(from: impl Into<Cow<'static, str>>, to: impl Into<Cow<'static, str>>) -> Self {
+        Self::Rename {
+            from: from.into(),
+            to: to.into(),
+        }
+    }
+
+    /// [`BearerAlias`](Self::BearerAlias).
+    #[must_use]
+    pub fn bearer_alias(token_type: impl Into<Cow<'static, str>>) -> Self {
+        Self::BearerAlias(token_type.into())
+    }
+}
+
+/// Takes a function call off, if the steps say so.
+pub(crate) fn unwrap_text<'a>(steps: &[RepairStep], text: &'a str) -> &'a str {
+    if !steps.contains(&RepairStep::StripCallback) {
+        return text;
+    }
+    let call = text.trim_end_matches(|c: char| c == ';' || c.is_whitespace());
+    let inner = call.strip_suffix(')').and_then(|call| {
+        let (name, inner) = call.split_once('(')?;
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.' || c == '$';
+        name.trim().chars().all(is_name).then_some(inner.trim())
+    });
+    inner.unwrap_or(text)
+}
+
+/// Applies the steps to an object's members.
+pub(crate) fn apply(steps: &[RepairStep], members: &mut Members<'_>) {
+    for step in steps {
+        match step {
+            RepairStep::Lift(name) => {
+                if let Some(inner) = members.get(name).and_then(|value| value.object()) {
+                    members.take(name);
+                    members.replace_with(inner);
+                }
+            }
+            RepairStep::Rename { from, to } => {
+                if let Some(value) = members.take(from) {
+                    members.set(to, value);
+                }
+            }
+            RepairStep::ErrorsArray => {
+                let errors = members.get("errors").and_then(|value| value.array());
+                let first = errors.and_then(|list| list.first()?.object());
+                if let Some(mut first) = first {
+                    if let Some(code) = first.take("errorType") {
+                        members.set("error", code);
+                    }
+                    if let Some(text) = first.take("message") {
+                        members.set("error_description", text);
+                    }
+                }
+            }
+            RepairStep::StripCallback | RepairStep::BearerAlias(_) => {}
+        }
+    }
+}
+
+/// Whether a token type is a bearer token: by its name (RFC 6750, letter case is no matter), or
+/// because a step says so.
+pub(crate) fn is_bearer(steps: &[RepairStep], token_type: &str) -> bool {
+    let aliased = |step: &RepairStep| match step {
+        RepairStep::BearerAlias(name) => name.eq_ignore_ascii_case(token_type),
+        _ => false,
+    };
+    token_type.eq_ignore_ascii_case("bearer") || steps.iter().any(aliased)
+}

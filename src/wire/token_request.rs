@@ -1,0 +1,115 @@
+//! Token requests (RFC 6749 sections 4.1.3 and 6) and client authentication (section 2.3).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+use crate::secret::Secret;
+use crate::wire::callback::AuthorizationCode;
+use crate::wire::form;
+use crate::wire::redirect::RedirectUri;
+
+/// How a client with a secret shows it. A client without one is public: it sends its `client_id` in
+/// the body and nothing else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClientAuth {
+    /// The `Authorization: Basic` header, id and secret percent-encoded first as RFC 6749 section
+    /// 2.3.1 asks (a space as `%20`).
+    #[default]
+    Basic,
+    /// The `Authorization: Basic` header with id and secret as they are, for servers that do not
+    /// decode them. The same bytes as [`Basic`](Self::Basic) unless one holds special characters.
+    BasicUnencoded,
+    /// `client_id` and `client_secret` in the body.
+    Body,
+}
+
+/// What is asked of the token endpoint.
+pub(crate) enum Grant<'a> {
+    AuthorizationCode {
+        code: &'a AuthorizationCode,
+        redirect_uri: &'a RedirectUri,
+        verifier: Option<&'a Secret>,
+    },
+    RefreshToken(&'a Secret),
+}
+
+/// Who asks.
+pub(crate) struct Credentials<'a> {
+    pub(crate) client_id: &'a str,
+    pub(crate) secret: Option<&'a Secret>,
+    pub(crate) auth: ClientAuth,
+}
+
+impl Credentials<'_> {
+    /// The form body and the `Authorization` header, if there is one: exactly one way of
+    /// authentication per request.
+    pub(crate) fn request(
+        &self,
+        grant: &Grant<'_>,
+        extra: &[(String, String)],
+    ) -> (Secret, Option<Secret>) {
+        let mut body = Vec::with_capacity(8);
+        match grant {
+            Grant::AuthorizationCode {
+                code,
+                redirect_uri,
+                verifier,
+            } => {
+                body.push(("grant_type", "authorization_code"));
+                body.push(("code", code.secret().expose()));
+                body.push(("redirect_uri", redirect_uri.as_str()));
+                body.extend(verifier.map(|verifier| ("code_verifier", verifier.expose())));
+            }
+            Grant::RefreshToken(token) => {
+                body.push(("grant_type", "refresh_token"));
+                body.push(("refresh_token", token.expose()));
+            }
+        }
+        let authorization = match (self.secret, self.auth) {
+            (None, _) => {
+                body.push(("client_id", self.client_id));
+                None
+            }
+            (Some(secret), ClientAuth::Body) => {
+                body.push(("client_id", self.client_id));
+                body.push(("client_secret", secret.expose()));
+                None
+            }
+            (Some(secret), ClientAuth::Basic) => {
+                let mut pair = Zeroizing::new(String::new());
+                pair.extend(form::percent_encode(self.client_id));
+                pair.push(':');
+                pair.extend(form::percent_encode(secret.expose()));
+                Some(basic(&pair))
+            }
+            (Some(secret), ClientAuth::BasicUnencoded) => {
+                let pair = Zeroizing::new(format!("{}:{}", self.client_id, secret.expose()));
+                Some(basic(&pair))
+            }
+        };
+        body.extend(extra.iter().map(|(name, value)| (&**name, &**value)));
+        (form::encode(&body).into(), authorization)
+    }
+}
+
+fn basic(pair: &str) -> Secret {
+    let mut header = String::from("Basic ");
+    STANDARD.encode_string(pair, &mut header);
+    header.into()
+}
+
+/// Parameters that no extra may set.
+pub(crate) const RESERVED: [&str; 10] = [
+    "grant_type",
+    "code",
+    "redirect_uri",
+    "code_verifier",
+    "refresh_token",
+    "client_id",
+    "client_secret",
+    "client_assertion",
+    "client_assertion_type",
+    "scope",
+];
