@@ -45,6 +45,24 @@ pub enum ConfigError {
     IssuerMissing,
 }
 
+impl ConfigError {
+    /// The variant's name, for transcripts.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Endpoint { .. } => "Endpoint",
+            Self::RedirectUri { .. } => "RedirectUri",
+            Self::Scope(_) => "Scope",
+            Self::ClientId => "ClientId",
+            Self::ClientSecret => "ClientSecret",
+            Self::ReservedParameter(_) => "ReservedParameter",
+            Self::RepeatedParameter(_) => "RepeatedParameter",
+            Self::Parameter { .. } => "Parameter",
+            Self::IssuerMissing => "IssuerMissing",
+        }
+    }
+}
+
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

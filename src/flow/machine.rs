@@ -334,8 +334,8 @@ impl Machine {
             redirect_uri: &login.redirect_uri,
             verifier: client.verifier(&login.secrets.verifier),
         };
-        let id = RequestId(self.requests);
         self.requests += 1;
+        let id = RequestId(self.requests);
         login.deadline = now.saturating_add(client.request_timeout);
         out.push(Action::Send(request(client, id, &grant, login.deadline)));
         login.exchange = Some(Exchange {
@@ -533,8 +533,8 @@ impl Machine {
         let Some(token) = &session.tokens.refresh_token else {
             return;
         };
-        let id = RequestId(self.requests);
         self.requests += 1;
+        let id = RequestId(self.requests);
         let deadline = now.saturating_add(client.request_timeout);
         let grant = Grant::RefreshToken(token);
         out.push(Action::Send(request(client, id, &grant, deadline)));
