@@ -2,6 +2,13 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+#[cfg(any(
+    feature = "ureq",
+    feature = "loopback",
+    feature = "browser",
+    feature = "os-rng"
+))]
+mod driver;
 mod error;
 mod flow;
 mod provider;
@@ -28,3 +35,12 @@ pub use wire::repair::RepairStep;
 pub use wire::scope::Scopes;
 pub use wire::token_request::ClientAuth;
 pub use wire::token_response::{Extra, TokenType};
+
+#[cfg(feature = "browser")]
+pub use driver::browser;
+#[cfg(feature = "os-rng")]
+pub use driver::clock;
+#[cfg(feature = "ureq")]
+pub use driver::http;
+#[cfg(feature = "loopback")]
+pub use driver::loopback;

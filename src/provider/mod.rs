@@ -41,7 +41,6 @@ pub struct Provider {
 
 impl Provider {
     /// A provider from its authorization endpoint and its token endpoint (RFC 6749 section 3).
-    #[must_use]
     pub fn builder(
         authorization_endpoint: impl Into<String>,
         token_endpoint: impl Into<String>,

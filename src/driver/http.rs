@@ -1,0 +1,188 @@
+//! Sends token requests with [ureq](https://docs.rs/ureq).
+//!
+//! ureq's defaults are made for fetching pages: ten redirects, no time limit, error bodies dropped.
+//! Here redirects are never followed, every status is an answer, a request is sent once, and time and
+//! size have limits, whatever the agent is set to.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use ureq::Agent;
+use url::Url;
+
+use crate::wire::endpoint::is_loopback;
+use crate::wire::http::{HttpRequest, HttpResponse, TransportError, TransportErrorKind};
+
+/// The blocking HTTP driver. Cheap to clone; clones share their connections.
+#[derive(Clone)]
+pub struct Http {
+    agent: Agent,
+}
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(30);
+
+impl Http {
+    /// With an agent of its own: 10 seconds to connect, 30 in all, and the proxy that `ALL_PROXY`,
+    /// `HTTPS_PROXY` and `NO_PROXY` name. A proxy sees the provider's name, not what is said to it.
+    /// Loopback addresses are never asked for through a proxy.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_agent(agent().build().into())
+    }
+
+    /// Without any proxy, whatever the environment says.
+    #[must_use]
+    pub fn without_proxy() -> Self {
+        Self::with_agent(agent().proxy(None).build().into())
+    }
+
+    /// Through this proxy, such as `http://proxy.example:8080`.
+    ///
+    /// # Errors
+    /// [`InvalidProxy`] if it is no proxy address.
+    pub fn with_proxy(proxy: &str) -> Result<Self, InvalidProxy> {
+        let proxy = ureq::Proxy::new(proxy).map_err(|_| InvalidProxy)?;
+        Ok(Self::with_agent(agent().proxy(Some(proxy)).build().into()))
+    }
+
+    /// With an agent of the caller's: its TLS, proxy and timeouts count (where it has no total
+    /// timeout, 30 seconds do). Its choices about redirects, status codes and body sizes do not.
+    #[must_use]
+    pub fn with_agent(agent: Agent) -> Self {
+        Self { agent }
+    }
+
+    /// Sends a request and reads the response, blocking.
+    ///
+    /// # Errors
+    /// [`TransportError`] if no complete response came; it says whether the request may have arrived.
+    pub fn execute(&self, request: &HttpRequest) -> Result<HttpResponse, TransportError> {
+        let result = self.send(request);
+        result.map_err(|error| transport_error(&error))
+    }
+
+    fn send(&self, request: &HttpRequest) -> Result<HttpResponse, ureq::Error> {
+        let on_loopback = Url::parse(request.url()).is_ok_and(|url| is_loopback(&url));
+        let timeout = self.agent.config().timeouts().global;
+        let mut config = self
+            .agent
+            .post(request.url())
+            .config()
+            .max_redirects(0)
+            .http_status_as_error(false)
+            .https_only(!on_loopback)
+            .timeout_global(timeout.or(Some(TOTAL_TIMEOUT)));
+        if on_loopback {
+            config = config.proxy(None);
+        }
+        let mut post = config.build();
+        for (name, value) in request.headers() {
+            post = post.header(name, value);
+        }
+        let mut response = post.send(request.body())?;
+        let status = response.status().as_u16();
+        let retry_after = response.headers().get("retry-after");
+        let retry_after = retry_after.and_then(|value| value.to_str().ok().map(str::to_owned));
+        let body = response
+            .body_mut()
+            .with_config()
+            .limit(HttpResponse::MAX_BODY as u64)
+            .read_to_vec()?;
+        let answer = HttpResponse::new(status, body);
+        Ok(match retry_after {
+            Some(value) => answer.with_header("retry-after", &value),
+            None => answer,
+        })
+    }
+}
+
+fn agent() -> ureq::config::ConfigBuilder<ureq::typestate::AgentScope> {
+    let config = Agent::config_builder()
+        .timeout_connect(Some(CONNECT_TIMEOUT))
+        .timeout_global(Some(TOTAL_TIMEOUT))
+        .user_agent(concat!("authflow/", env!("CARGO_PKG_VERSION")));
+    #[cfg(any(feature = "native-tls", feature = "platform-verifier"))]
+    let config = config.tls_config(tls());
+    config
+}
+
+/// ureq wants the choice made by hand where it is not rustls with Mozilla's roots.
+#[cfg(any(feature = "native-tls", feature = "platform-verifier"))]
+fn tls() -> ureq::tls::TlsConfig {
+    use ureq::tls::TlsConfig;
+    let config = TlsConfig::builder();
+    #[cfg(all(feature = "native-tls", not(feature = "rustls")))]
+    let config = config.provider(ureq::tls::TlsProvider::NativeTls);
+    #[cfg(feature = "platform-verifier")]
+    let config = config.root_certs(ureq::tls::RootCerts::PlatformVerifier);
+    config.build()
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Says nothing of the agent, which may know a proxy's password.
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http").finish_non_exhaustive()
+    }
+}
+
+/// Not a proxy address: write one like `http://proxy.example:8080`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InvalidProxy;
+
+impl fmt::Display for InvalidProxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a proxy address: write one like http://proxy.example:8080")
+    }
+}
+
+impl std::error::Error for InvalidProxy {}
+
+/// What a fault of ureq's means here. When in doubt, the request may have arrived.
+fn transport_error(error: &ureq::Error) -> TransportError {
+    use TransportErrorKind as Kind;
+    use ureq::Timeout;
+    let (kind, may_have_been_sent) = match error {
+        ureq::Error::HostNotFound => (Kind::Dns, false),
+        ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => (Kind::Timeout, false),
+        ureq::Error::Timeout(_) => (Kind::Timeout, true),
+        ureq::Error::ConnectionFailed
+        | ureq::Error::ConnectProxyFailed(_)
+        | ureq::Error::InvalidProxyUrl => (Kind::Connect, false),
+        ureq::Error::Tls(_) | ureq::Error::TlsRequired => (Kind::Tls, false),
+        ureq::Error::RequireHttpsOnly(_) | ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
+            (Kind::Other, false)
+        }
+        ureq::Error::BodyExceedsLimit(_) => (Kind::TooLarge, true),
+        ureq::Error::Protocol(_) | ureq::Error::LargeResponseHeader(..) => (Kind::Protocol, true),
+        ureq::Error::Io(error) => match error.kind() {
+            io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::NetworkDown
+            | io::ErrorKind::AddrNotAvailable => (Kind::Connect, false),
+            io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => (Kind::Timeout, true),
+            io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::NotConnected
+            | io::ErrorKind::UnexpectedEof => (Kind::Closed, true),
+            // rustls reports a refused certificate in this way.
+            io::ErrorKind::InvalidData if error.get_ref().is_some() => (Kind::Tls, true),
+            _ => (Kind::Other, true),
+        },
+        _ => (Kind::Other, true),
+    };
+    TransportError {
+        kind,
+        may_have_been_sent,
+    }
+}

@@ -1,0 +1,20 @@
+//! The only rooms with IO besides the session: each usable alone, each behind the feature of the
+//! dependency it needs.
+#![cfg_attr(
+    any(feature = "loopback", feature = "os-rng"),
+    expect(
+        clippy::disallowed_methods,
+        reason = "drivers are where clocks, sockets and randomness belong"
+    )
+)]
+
+#[cfg(feature = "browser")]
+pub mod browser;
+#[cfg(feature = "os-rng")]
+pub mod clock;
+#[cfg(feature = "ureq")]
+pub mod http;
+#[cfg(feature = "loopback")]
+pub mod loopback;
+#[cfg(feature = "loopback")]
+mod pages;

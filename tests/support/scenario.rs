@@ -1,0 +1,482 @@
+//! Walks a flow to any state through its public door only, and remembers what came out.
+//!
+//! `Scenario::new().authorized().backoff()` is a flow that is waiting after a failed refresh. Walks
+//! take and give the scenario, steps (`answer`, `redirect`, `tick`, …) borrow it.
+
+use std::time::Duration;
+
+use authflow::{
+    AccessTokenRef, Action, Activity, AuthFlow, CallbackUrl, Client, ClientBuilder, Event, Failure,
+    HttpRequest, HttpResponse, IgnoredCallback, LoginSecrets, Misuse, Notice, Provider, RequestId,
+    Snapshot, State, Timestamp, TokenSerial, TransportError, TransportErrorKind, Verdict,
+};
+use serde_json::{Value, json};
+
+/// When every scenario begins.
+pub const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+pub const REDIRECT_URI: &str = "http://127.0.0.1:8888/callback";
+/// The client's defaults, which most scenarios keep.
+pub const LEEWAY: Duration = secs(60);
+pub const REQUEST_TIMEOUT: Duration = secs(60);
+pub const LOGIN_TIMEOUT: Duration = secs(300);
+/// How long the tokens of [`tokens`] live.
+pub const LIFETIME: Duration = secs(3600);
+
+pub const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// What a driver hands back.
+pub type Reply = Result<HttpResponse, TransportError>;
+
+/// An access token for an hour, and nothing else.
+pub fn tokens(access_token: &str) -> Reply {
+    tokens_with(access_token, json!({}))
+}
+
+/// The same with more members; null takes one away.
+pub fn tokens_with(access_token: &str, more: Value) -> Reply {
+    let mut body = json!({
+        "access_token": access_token,
+        "token_type": "Bearer",
+        "expires_in": LIFETIME.as_secs(),
+    });
+    for (name, value) in more.as_object().expect("an object") {
+        body[name] = value.clone();
+    }
+    body.as_object_mut()
+        .unwrap()
+        .retain(|_, value| !value.is_null());
+    answer(200, &body.to_string())
+}
+
+pub fn oauth_error(code: &str) -> Reply {
+    answer(400, &json!({ "error": code }).to_string())
+}
+
+/// A status with a body that says nothing.
+pub fn status(status: u16) -> Reply {
+    answer(status, "no such luck")
+}
+
+pub fn retry_after(code: u16, value: &str) -> Reply {
+    status(code).map(|response| response.with_header("Retry-After", value))
+}
+
+pub fn answer(status: u16, body: &str) -> Reply {
+    Ok(HttpResponse::new(status, body))
+}
+
+/// No answer came, and who knows whether the request arrived.
+pub fn no_answer() -> Reply {
+    Err(TransportError {
+        kind: TransportErrorKind::Closed,
+        may_have_been_sent: true,
+    })
+}
+
+/// The client of most scenarios, for one of their own to start from.
+pub fn client() -> ClientBuilder {
+    let provider = Provider::builder("https://as.example/authorize", "https://as.example/token")
+        .issuer("https://as.example")
+        .api_origin("https://api.example");
+    Client::builder(provider, "client-1").scopes(["read", "write"])
+}
+
+/// Everything that can be seen of a flow, to show that nothing has changed.
+#[derive(Debug, PartialEq)]
+pub struct View {
+    pub state: State,
+    pub activity: Activity,
+    pub deadline: Option<Timestamp>,
+    pub can_refresh: bool,
+    pub usable: Option<TokenSerial>,
+    pub sign_in_due: Option<Timestamp>,
+    pub authorization_url: Option<String>,
+    pub saved: String,
+}
+
+pub struct Scenario {
+    pub flow: AuthFlow,
+    pub now: Timestamp,
+    /// What the last event led to.
+    pub actions: Vec<Action>,
+    /// Every request so far, of which the last may be outstanding.
+    pub requests: Vec<HttpRequest>,
+    logins: u8,
+}
+
+/// Walks.
+impl Scenario {
+    pub fn new() -> Self {
+        Self::with(|client| client)
+    }
+
+    /// With the usual client changed.
+    pub fn with(change: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Self {
+        Self::of(change(client()))
+    }
+
+    pub fn of(client: ClientBuilder) -> Self {
+        Self::going_on_with(AuthFlow::new(client.build().expect("a sound client")), START)
+    }
+
+    pub fn going_on_with(flow: AuthFlow, now: Timestamp) -> Self {
+        Self {
+            flow,
+            now,
+            actions: Vec::new(),
+            requests: Vec::new(),
+            logins: 0,
+        }
+    }
+
+    /// Where every scenario begins.
+    pub fn unauthorized(self) -> Self {
+        assert_eq!(self.state(), State::Unauthorized);
+        self
+    }
+
+    pub fn awaiting_code(mut self) -> Self {
+        self.begin();
+        self
+    }
+
+    /// On from `awaiting_code`, or from before it.
+    pub fn exchanging(mut self) -> Self {
+        if self.state() != State::AwaitingCode {
+            self.begin();
+        }
+        self.redirect("code=c0de");
+        assert_eq!(self.flow.activity(), Activity::Exchanging);
+        self
+    }
+
+    /// Logged in with `AT-1` and `RT-1`, for an hour.
+    pub fn authorized(self) -> Self {
+        self.logged_in_with(json!({ "refresh_token": "RT-1" }))
+    }
+
+    pub fn without_refresh_token(self) -> Self {
+        self.logged_in_with(json!({}))
+    }
+
+    /// Logged in with `AT-1` and these members.
+    pub fn logged_in_with(self, more: Value) -> Self {
+        let mut scenario = self.exchanging();
+        scenario.answer(tokens_with("AT-1", more));
+        assert!(scenario.notices().contains(&&Notice::LoggedIn));
+        scenario
+    }
+
+    pub fn refreshing(mut self) -> Self {
+        self.fire(Event::Refresh);
+        assert_eq!(self.flow.activity(), Activity::Refreshing);
+        self
+    }
+
+    /// A refresh has failed and will be tried again.
+    pub fn backoff(self) -> Self {
+        self.refresh_answered(status(503))
+    }
+
+    /// A refresh has failed and will not be tried again unless told.
+    pub fn parked(self) -> Self {
+        self.refresh_answered(oauth_error("invalid_client"))
+    }
+
+    /// The refresh token has been refused.
+    pub fn rejected(self) -> Self {
+        self.refresh_answered(oauth_error("invalid_grant"))
+    }
+
+    pub fn refresh_answered(self, reply: Reply) -> Self {
+        let mut scenario = self.refreshing();
+        scenario.answer(reply);
+        scenario
+    }
+
+    /// A refresh has timed out: its answer is now a late one. In backoff.
+    pub fn given_up(self) -> Self {
+        let mut scenario = self.refreshing();
+        scenario.now = scenario.request().deadline();
+        scenario.tick();
+        scenario
+    }
+
+    /// Past the access token's end, with a refresh in flight that the machine sent by itself.
+    pub fn expired_refreshing(mut self) -> Self {
+        self.now = self.expires_at();
+        self.tick();
+        assert_eq!(self.state(), State::Expired);
+        assert_eq!(self.flow.activity(), Activity::Refreshing);
+        self
+    }
+
+    /// Past the access token's end and at rest: in backoff, if the machine could refresh by itself.
+    pub fn expired(mut self) -> Self {
+        self.now = self.expires_at();
+        self.tick();
+        if self.flow.activity() == Activity::Refreshing {
+            self.answer(status(503));
+        }
+        assert_eq!(self.state(), State::Expired);
+        self
+    }
+
+    /// Saved as JSON and read back by a new program.
+    pub fn restarted(self) -> Self {
+        let client = self.flow.client().clone();
+        let flow = AuthFlow::restore(client, self.saved(), self.now).expect("a sound snapshot");
+        Self {
+            logins: self.logins,
+            requests: self.requests,
+            ..Self::going_on_with(flow, self.now)
+        }
+    }
+}
+
+/// Steps.
+impl Scenario {
+    pub fn begin(&mut self) -> &mut Self {
+        let event = self.begin_login();
+        self.fire(event)
+    }
+
+    /// The browser comes back with this and the right state.
+    pub fn redirect(&mut self, query: &str) -> &mut Self {
+        let event = self.callback(query);
+        self.fire(event)
+    }
+
+    /// The last request is answered.
+    pub fn answer(&mut self, reply: Reply) -> &mut Self {
+        self.answer_to(self.request().id(), reply)
+    }
+
+    pub fn answer_to(&mut self, id: RequestId, result: Reply) -> &mut Self {
+        self.fire(Event::Response { id, result })
+    }
+
+    pub fn refresh(&mut self) -> &mut Self {
+        self.fire(Event::Refresh)
+    }
+
+    /// The API says 401 to the current access token.
+    pub fn api_says_401(&mut self) -> &mut Self {
+        let serial = self.serial();
+        self.fire(Event::TokenRejected { serial })
+    }
+
+    pub fn after(&mut self, wait: Duration) -> &mut Self {
+        self.now = self.now.saturating_add(wait);
+        self
+    }
+
+    pub fn clock_goes_back(&mut self, by: Duration) -> &mut Self {
+        self.now = self.now.saturating_sub(by);
+        self
+    }
+
+    pub fn tick(&mut self) -> &mut Self {
+        self.fire(Event::Tick)
+    }
+
+    /// Sleeps until the deadline, as a driver does.
+    pub fn tick_at_deadline(&mut self) -> &mut Self {
+        self.now = self.flow.deadline().expect("a deadline");
+        self.tick()
+    }
+
+    /// Handles an event that is in order, and drains.
+    pub fn fire(&mut self, event: Event) -> &mut Self {
+        let name = format!("{event:?}");
+        self.try_fire(event)
+            .unwrap_or_else(|misuse| panic!("{misuse:?}: {name} in {:?}", self.flow));
+        self
+    }
+
+    pub fn try_fire(&mut self, event: Event) -> Result<(), Misuse> {
+        self.flow.handle(event, self.now)?;
+        self.drain();
+        Ok(())
+    }
+
+    pub fn drain(&mut self) -> &mut Self {
+        self.actions = std::iter::from_fn(|| self.flow.poll_action()).collect();
+        let sent = self.actions.iter().filter_map(|action| match action {
+            Action::Send(request) => Some(request.clone()),
+            _ => None,
+        });
+        self.requests.extend(sent);
+        self
+    }
+
+    /// The event is refused, and nothing has changed.
+    pub fn refuses(&mut self, event: Event, misuse: Misuse) -> &mut Self {
+        let before = self.view();
+        assert_eq!(self.flow.handle(event, self.now), Err(misuse));
+        assert_eq!(self.view(), before);
+        assert_eq!(self.flow.poll_action(), None);
+        self
+    }
+
+    /// The event changes nothing, whatever is said about it.
+    pub fn stays_put(&mut self, event: Event) -> &mut Self {
+        let before = self.view();
+        self.fire(event);
+        assert_eq!(self.view(), before);
+        self
+    }
+}
+
+/// Events to be fired, or refused.
+impl Scenario {
+    pub fn begin_login(&mut self) -> Event {
+        self.logins += 1;
+        let redirect_uri = self.flow.client().redirect_uri(REDIRECT_URI);
+        Event::BeginLogin {
+            secrets: LoginSecrets::from_entropy([self.logins; 64]),
+            redirect_uri: redirect_uri.expect("a sound redirect URI"),
+        }
+    }
+
+    pub fn callback(&self, query: &str) -> Event {
+        let state = self.state_parameter();
+        Event::Callback {
+            url: CallbackUrl::from_query(&format!("{query}&state={state}")),
+        }
+    }
+
+    /// The `state` of the login under way, or of nobody's.
+    pub fn state_parameter(&self) -> String {
+        let url = self.flow.authorization_url().map_or("", |url| url.as_str());
+        let state = url.split(['?', '&']).find_map(|p| p.strip_prefix("state="));
+        state.unwrap_or("nobody").to_owned()
+    }
+}
+
+/// What can be seen.
+impl Scenario {
+    pub fn state(&self) -> State {
+        self.flow.state()
+    }
+
+    pub fn token(&self) -> AccessTokenRef<'_> {
+        self.flow.access_token(self.now).expect("a usable token")
+    }
+
+    pub fn access_token(&self) -> Option<&str> {
+        let token = self.flow.access_token(self.now)?;
+        Some(token.secret().expose())
+    }
+
+    /// The request sent last.
+    pub fn request(&self) -> &HttpRequest {
+        self.requests.last().expect("a request")
+    }
+
+    pub fn saved(&self) -> Snapshot {
+        Snapshot::from_json(self.flow.snapshot().to_json().expose().as_bytes()).expect("JSON")
+    }
+
+    /// A member of the saved session: reaches what an expired token hides.
+    pub fn in_session(&self, name: &str) -> Value {
+        let saved = self.flow.snapshot().to_json();
+        let saved: Value = serde_json::from_str(saved.expose()).expect("JSON");
+        saved["session"][name].clone()
+    }
+
+    pub fn refresh_token(&self) -> Option<String> {
+        self.in_session("refresh_token").as_str().map(str::to_owned)
+    }
+
+    /// Of the current tokens, usable or not.
+    pub fn serial(&self) -> TokenSerial {
+        TokenSerial::from_u64(self.in_session("serial").as_u64().unwrap_or(0))
+    }
+
+    pub fn expires_at(&self) -> Timestamp {
+        let at = self.in_session("expires_at").as_u64();
+        Timestamp::from_millis(at.expect("tokens with an end"))
+    }
+
+    /// How long the driver may sleep.
+    pub fn wait(&self) -> Option<Duration> {
+        let deadline = self.flow.deadline()?;
+        Some(deadline.saturating_since(self.now))
+    }
+
+    pub fn view(&self) -> View {
+        let token = self.flow.access_token(self.now);
+        let url = self.flow.authorization_url();
+        View {
+            state: self.flow.state(),
+            activity: self.flow.activity(),
+            deadline: self.flow.deadline(),
+            can_refresh: self.flow.can_refresh(),
+            usable: token.map(|token| token.serial()),
+            sign_in_due: self.flow.sign_in_due(),
+            authorization_url: url.map(|url| url.as_str().to_owned()),
+            saved: self.flow.snapshot().to_json().expose().to_owned(),
+        }
+    }
+
+    /// The names of the last event's actions, in order: `Persist, LoggedIn`.
+    pub fn said(&self) -> String {
+        let names: Vec<_> = self.actions.iter().map(name_of).collect();
+        names.join(", ")
+    }
+
+    pub fn notices(&self) -> Vec<&Notice> {
+        let notices = self.actions.iter().filter_map(|action| match action {
+            Action::Notify(notice) => Some(notice),
+            _ => None,
+        });
+        notices.collect()
+    }
+
+    /// The failure that the last event led to.
+    pub fn failure(&self) -> &Failure {
+        let failure = self.notices().into_iter().find_map(|notice| match notice {
+            Notice::LoginFailed(failure) | Notice::RefreshFailed { failure, .. } => Some(failure),
+            _ => None,
+        });
+        failure.unwrap_or_else(|| panic!("no failure in [{}]", self.said()))
+    }
+
+    /// When the machine said that it will try again.
+    pub fn retry_at(&self) -> Option<Timestamp> {
+        self.notices().into_iter().find_map(|notice| match notice {
+            Notice::RefreshFailed { retry_at, .. } => *retry_at,
+            _ => None,
+        })
+    }
+
+    /// Why the last callback was ignored.
+    pub fn ignored(&self) -> &IgnoredCallback {
+        let ignored = self.notices().into_iter().find_map(|notice| match notice {
+            Notice::CallbackIgnored(ignored) => Some(ignored),
+            _ => None,
+        });
+        ignored.unwrap_or_else(|| panic!("nothing ignored in [{}]", self.said()))
+    }
+}
+
+/// An action's name, without what it carries.
+pub fn name_of(action: &Action) -> String {
+    match action {
+        Action::AnswerCallback(Verdict::Accepted) => "Accepted".to_owned(),
+        Action::AnswerCallback(Verdict::Denied) => "Denied".to_owned(),
+        Action::AnswerCallback(Verdict::NotOurs) => "NotOurs".to_owned(),
+        Action::Persist => "Persist".to_owned(),
+        Action::OpenUrl(_) => "OpenUrl".to_owned(),
+        Action::Send(_) => "Send".to_owned(),
+        Action::Notify(notice) => notice.name().split('_').map(capitalized).collect(),
+    }
+}
+
+fn capitalized(word: &str) -> String {
+    let (first, rest) = word.split_at(1);
+    first.to_ascii_uppercase() + rest
+}
