@@ -13,6 +13,8 @@ mod error;
 mod flow;
 mod provider;
 mod secret;
+#[cfg(all(feature = "ureq", feature = "loopback", feature = "os-rng"))]
+pub mod session;
 mod time;
 mod wire;
 
@@ -44,3 +46,5 @@ pub use driver::clock;
 pub use driver::http;
 #[cfg(feature = "loopback")]
 pub use driver::loopback;
+#[cfg(all(feature = "ureq", feature = "loopback", feature = "os-rng"))]
+pub use session::{Login, Session};

@@ -14,7 +14,18 @@ use crate::wire::authorize::AuthorizationUrl;
 pub fn open(url: &AuthorizationUrl) -> Result<(), NoBrowser> {
     // A launcher that has not failed by then is one that waits for its browser.
     const GRACE: Duration = Duration::from_millis(500);
+    if cfg!(all(unix, not(target_os = "macos"))) && !has_desktop() {
+        return Err(NoBrowser);
+    }
     open::that_detached_with_timeout(url.as_str(), GRACE).map_err(|_| NoBrowser)
+}
+
+/// Without one of these a launcher could only find a browser for the terminal, and start it without
+/// the terminal.
+fn has_desktop() -> bool {
+    let signs = ["DISPLAY", "WAYLAND_DISPLAY", "BROWSER", "WSL_DISTRO_NAME"];
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    signs.into_iter().any(is_set)
 }
 
 /// No browser could be opened from here.

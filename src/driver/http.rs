@@ -11,6 +11,7 @@ use std::time::Duration;
 use ureq::Agent;
 use url::Url;
 
+use crate::secret::Secret;
 use crate::wire::endpoint::is_loopback;
 use crate::wire::http::{HttpRequest, HttpResponse, TransportError, TransportErrorKind};
 
@@ -22,6 +23,9 @@ pub struct Http {
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(30);
+/// Far more than any page of an API's lists.
+#[cfg(all(feature = "loopback", feature = "os-rng"))]
+const MAX_API_BODY: u64 = 10 << 20;
 
 impl Http {
     /// With an agent of its own: 10 seconds to connect, 30 in all, and the proxy that `ALL_PROXY`,
@@ -63,39 +67,67 @@ impl Http {
         result.map_err(|error| transport_error(&error))
     }
 
+    /// `GET`s with an `Authorization` header: a session's call to the API.
+    #[cfg(all(feature = "loopback", feature = "os-rng"))]
+    pub(crate) fn get(
+        &self,
+        url: &str,
+        authorization: &Secret,
+    ) -> Result<HttpResponse, TransportError> {
+        let call = self.safe(url, self.agent.get(url));
+        let result = call
+            .header("Accept", "application/json")
+            .header("Authorization", authorization.expose())
+            .call();
+        result
+            .and_then(|response| read(response, MAX_API_BODY))
+            .map_err(|e| transport_error(&e))
+    }
+
     fn send(&self, request: &HttpRequest) -> Result<HttpResponse, ureq::Error> {
-        let on_loopback = Url::parse(request.url()).is_ok_and(|url| is_loopback(&url));
+        let mut post = self.safe(request.url(), self.agent.post(request.url()));
+        for (name, value) in request.headers() {
+            post = post.header(name, value);
+        }
+        read(post.send(request.body())?, HttpResponse::MAX_BODY as u64)
+    }
+
+    /// What no agent may do otherwise.
+    fn safe<Any>(
+        &self,
+        url: &str,
+        request: ureq::RequestBuilder<Any>,
+    ) -> ureq::RequestBuilder<Any> {
+        let on_loopback = Url::parse(url).is_ok_and(|url| is_loopback(&url));
         let timeout = self.agent.config().timeouts().global;
-        let mut config = self
-            .agent
-            .post(request.url())
+        let config = request
             .config()
             .max_redirects(0)
             .http_status_as_error(false)
             .https_only(!on_loopback)
             .timeout_global(timeout.or(Some(TOTAL_TIMEOUT)));
-        if on_loopback {
-            config = config.proxy(None);
+        match on_loopback {
+            true => config.proxy(None).build(),
+            false => config.build(),
         }
-        let mut post = config.build();
-        for (name, value) in request.headers() {
-            post = post.header(name, value);
-        }
-        let mut response = post.send(request.body())?;
-        let status = response.status().as_u16();
-        let retry_after = response.headers().get("retry-after");
-        let retry_after = retry_after.and_then(|value| value.to_str().ok().map(str::to_owned));
-        let body = response
-            .body_mut()
-            .with_config()
-            .limit(HttpResponse::MAX_BODY as u64)
-            .read_to_vec()?;
-        let answer = HttpResponse::new(status, body);
-        Ok(match retry_after {
-            Some(value) => answer.with_header("retry-after", &value),
-            None => answer,
-        })
     }
+}
+
+fn read(
+    mut response: ureq::http::Response<ureq::Body>,
+    limit: u64,
+) -> Result<HttpResponse, ureq::Error> {
+    let status = response.status().as_u16();
+    let retry_after = response.headers().get("retry-after");
+    let retry_after = retry_after.and_then(|value| value.to_str().ok().map(str::to_owned));
+    let body = response
+        .body_mut()
+        .with_config()
+        .limit(limit)
+        .read_to_vec()?;
+    let mut answer = HttpResponse::new(status, body);
+    answer.retry_after = retry_after;
+    Ok(answer)
 }
 
 fn agent() -> ureq::config::ConfigBuilder<ureq::typestate::AgentScope> {

@@ -326,7 +326,7 @@ impl Loopback {
             }
             None => Ok(Some(PendingCallback {
                 url: CallbackUrl::new(request.url()),
-                request: Some(request),
+                request: Some(Box::new(request)),
                 pages: self.pages.clone(),
             })),
         }
@@ -434,7 +434,7 @@ fn answer(request: Request, response: &[u8]) {
 /// that failed.
 pub struct PendingCallback {
     url: CallbackUrl,
-    request: Option<Request>,
+    request: Option<Box<Request>>,
     pages: Pages,
 }
 
@@ -452,7 +452,7 @@ impl PendingCallback {
 
     fn show(&mut self, page: Page) {
         if let Some(request) = self.request.take() {
-            answer(request, &self.pages.response(page));
+            answer(*request, &self.pages.response(page));
         }
     }
 }

@@ -7,73 +7,12 @@ use std::time::Duration;
 
 use authflow::{
     AccessTokenRef, Action, Activity, AuthFlow, CallbackUrl, Client, ClientBuilder, Event, Failure,
-    HttpRequest, HttpResponse, IgnoredCallback, LoginSecrets, Misuse, Notice, Provider, RequestId,
-    Snapshot, State, Timestamp, TokenSerial, TransportError, TransportErrorKind, Verdict,
+    HttpRequest, IgnoredCallback, LoginSecrets, Misuse, Notice, Provider, RequestId, Snapshot,
+    State, Timestamp, TokenSerial, Verdict,
 };
 use serde_json::{Value, json};
 
-/// When every scenario begins.
-pub const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
-pub const REDIRECT_URI: &str = "http://127.0.0.1:8888/callback";
-/// The client's defaults, which most scenarios keep.
-pub const LEEWAY: Duration = secs(60);
-pub const REQUEST_TIMEOUT: Duration = secs(60);
-pub const LOGIN_TIMEOUT: Duration = secs(300);
-/// How long the tokens of [`tokens`] live.
-pub const LIFETIME: Duration = secs(3600);
-
-pub const fn secs(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
-
-/// What a driver hands back.
-pub type Reply = Result<HttpResponse, TransportError>;
-
-/// An access token for an hour, and nothing else.
-pub fn tokens(access_token: &str) -> Reply {
-    tokens_with(access_token, json!({}))
-}
-
-/// The same with more members; null takes one away.
-pub fn tokens_with(access_token: &str, more: Value) -> Reply {
-    let mut body = json!({
-        "access_token": access_token,
-        "token_type": "Bearer",
-        "expires_in": LIFETIME.as_secs(),
-    });
-    for (name, value) in more.as_object().expect("an object") {
-        body[name] = value.clone();
-    }
-    body.as_object_mut()
-        .unwrap()
-        .retain(|_, value| !value.is_null());
-    answer(200, &body.to_string())
-}
-
-pub fn oauth_error(code: &str) -> Reply {
-    answer(400, &json!({ "error": code }).to_string())
-}
-
-/// A status with a body that says nothing.
-pub fn status(status: u16) -> Reply {
-    answer(status, "no such luck")
-}
-
-pub fn retry_after(code: u16, value: &str) -> Reply {
-    status(code).map(|response| response.with_header("Retry-After", value))
-}
-
-pub fn answer(status: u16, body: &str) -> Reply {
-    Ok(HttpResponse::new(status, body))
-}
-
-/// No answer came, and who knows whether the request arrived.
-pub fn no_answer() -> Reply {
-    Err(TransportError {
-        kind: TransportErrorKind::Closed,
-        may_have_been_sent: true,
-    })
-}
+pub use super::reply::*;
 
 /// The client of most scenarios, for one of their own to start from.
 pub fn client() -> ClientBuilder {
@@ -103,6 +42,11 @@ pub struct Scenario {
     pub actions: Vec<Action>,
     /// Every request so far, of which the last may be outstanding.
     pub requests: Vec<HttpRequest>,
+    /// When the last login began.
+    pub began: Timestamp,
+    /// When the machine said, after the last failure of a refresh, that it will try again.
+    pub retry_at: Option<Timestamp>,
+    answered: Vec<RequestId>,
     logins: u8,
 }
 
@@ -118,7 +62,10 @@ impl Scenario {
     }
 
     pub fn of(client: ClientBuilder) -> Self {
-        Self::going_on_with(AuthFlow::new(client.build().expect("a sound client")), START)
+        Self::going_on_with(
+            AuthFlow::new(client.build().expect("a sound client")),
+            START,
+        )
     }
 
     pub fn going_on_with(flow: AuthFlow, now: Timestamp) -> Self {
@@ -127,6 +74,9 @@ impl Scenario {
             now,
             actions: Vec::new(),
             requests: Vec::new(),
+            began: now,
+            retry_at: None,
+            answered: Vec::new(),
             logins: 0,
         }
     }
@@ -231,6 +181,8 @@ impl Scenario {
         Self {
             logins: self.logins,
             requests: self.requests,
+            answered: self.answered,
+            began: self.began,
             ..Self::going_on_with(flow, self.now)
         }
     }
@@ -240,6 +192,7 @@ impl Scenario {
 impl Scenario {
     pub fn begin(&mut self) -> &mut Self {
         let event = self.begin_login();
+        self.began = self.now;
         self.fire(event)
     }
 
@@ -297,6 +250,9 @@ impl Scenario {
     }
 
     pub fn try_fire(&mut self, event: Event) -> Result<(), Misuse> {
+        if let Event::Response { id, .. } = &event {
+            self.answered.push(*id);
+        }
         self.flow.handle(event, self.now)?;
         self.drain();
         Ok(())
@@ -304,11 +260,13 @@ impl Scenario {
 
     pub fn drain(&mut self) -> &mut Self {
         self.actions = std::iter::from_fn(|| self.flow.poll_action()).collect();
-        let sent = self.actions.iter().filter_map(|action| match action {
-            Action::Send(request) => Some(request.clone()),
-            _ => None,
-        });
-        self.requests.extend(sent);
+        for action in &self.actions {
+            match action {
+                Action::Send(request) => self.requests.push(request.clone()),
+                Action::Notify(Notice::RefreshFailed { retry_at, .. }) => self.retry_at = *retry_at,
+                _ => {}
+            }
+        }
         self
     }
 
@@ -374,6 +332,17 @@ impl Scenario {
     /// The request sent last.
     pub fn request(&self) -> &HttpRequest {
         self.requests.last().expect("a request")
+    }
+
+    /// A request of this grant that a driver is still busy with.
+    pub fn in_flight(&self, grant_type: &str) -> Option<&HttpRequest> {
+        let grant = format!("grant_type={grant_type}&");
+        let open = |request: &&HttpRequest| {
+            request.body().starts_with(&grant)
+                && request.deadline() > self.now
+                && !self.answered.contains(&request.id())
+        };
+        self.requests.iter().rev().find(open)
     }
 
     pub fn saved(&self) -> Snapshot {
@@ -443,14 +412,6 @@ impl Scenario {
             _ => None,
         });
         failure.unwrap_or_else(|| panic!("no failure in [{}]", self.said()))
-    }
-
-    /// When the machine said that it will try again.
-    pub fn retry_at(&self) -> Option<Timestamp> {
-        self.notices().into_iter().find_map(|notice| match notice {
-            Notice::RefreshFailed { retry_at, .. } => *retry_at,
-            _ => None,
-        })
     }
 
     /// Why the last callback was ignored.

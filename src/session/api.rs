@@ -1,0 +1,94 @@
+//! Calls to the provider's API with the session's token.
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use crate::session::{AccessToken, Error, Session};
+use crate::wire::http::HttpResponse;
+
+impl Session {
+    /// `GET`s from the provider's API, with the access token in the `Authorization` header. If the
+    /// answer is 401, the token is refreshed and the call made once more. Redirects are not followed.
+    ///
+    /// # Errors
+    /// [`Error::ForeignOrigin`] if the URL is not on one of the provider's API origins: the token goes
+    /// nowhere else. [`Error::Transport`] if no answer came. Otherwise as
+    /// [`access_token`](Self::access_token). A status of 400 or more is an answer, not an error; see
+    /// [`ApiResponse::read_json`].
+    pub fn get(&self, url: &str) -> Result<ApiResponse, Error> {
+        if !self.is_api(url) {
+            return Err(Error::ForeignOrigin);
+        }
+        let token = self.access_token()?;
+        let response = self.get_with(url, &token)?;
+        if response.status != 401 {
+            return Ok(ApiResponse { response });
+        }
+        let token = self.token_rejected(token.serial())?;
+        let response = self.get_with(url, &token)?;
+        Ok(ApiResponse { response })
+    }
+
+    fn get_with(&self, url: &str, token: &AccessToken) -> Result<HttpResponse, Error> {
+        let authorization = token.authorization()?;
+        let response = self.inner.http.get(url, &authorization);
+        response.map_err(Error::Transport)
+    }
+
+    /// Whether a URL is on one of the API's origins: same scheme, host and port.
+    fn is_api(&self, url: &str) -> bool {
+        let Ok(url) = Url::parse(url) else {
+            return false;
+        };
+        let shared = self.lock();
+        let mut origins = shared.flow.client().provider().api_origins();
+        let bare = url.username().is_empty() && url.password().is_none();
+        bare && origins.any(|own| Url::parse(own).is_ok_and(|own| own.origin() == url.origin()))
+    }
+}
+
+/// What an API answered. `Debug` does not show the body.
+pub struct ApiResponse {
+    response: HttpResponse,
+}
+
+impl ApiResponse {
+    /// The HTTP status.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.response.status
+    }
+
+    /// The value of `Retry-After`, as it came.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<&str> {
+        self.response.retry_after.as_deref()
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.response.body
+    }
+
+    /// The body of a success, read from JSON.
+    ///
+    /// # Errors
+    /// [`Error::Api`] if the status is not 2xx, or the body is no JSON of a `T`.
+    pub fn read_json<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        let status = self.status();
+        let is_success = (200..=299).contains(&status);
+        let body = is_success.then(|| serde_json::from_slice(self.body()));
+        body.and_then(Result::ok).ok_or(Error::Api { status })
+    }
+}
+
+impl fmt::Debug for ApiResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiResponse")
+            .field("status", &self.status())
+            .finish_non_exhaustive()
+    }
+}
