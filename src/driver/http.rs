@@ -11,7 +11,6 @@ use std::time::Duration;
 use ureq::Agent;
 use url::Url;
 
-use crate::secret::Secret;
 use crate::wire::endpoint::is_loopback;
 use crate::wire::http::{HttpRequest, HttpResponse, TransportError, TransportErrorKind};
 
@@ -72,7 +71,7 @@ impl Http {
     pub(crate) fn get(
         &self,
         url: &str,
-        authorization: &Secret,
+        authorization: &crate::secret::Secret,
     ) -> Result<HttpResponse, TransportError> {
         let call = self.safe(url, self.agent.get(url));
         let result = call

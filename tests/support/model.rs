@@ -1,53 +1,9 @@
-//! What the transition table says, with every secret reduced to a number: the flow is compared with
-//! this. It knows nothing of URLs, bodies and queues of real actions, and it may be slow and blunt.
+//! What the transition table says, as flat facts: the flow is compared with this. Every secret is a
+//! number, every action a line of text, and there are neither URLs nor bodies.
 
-use authflow::{Activity, Misuse, State, Timestamp, Verdict};
+use authflow::{Activity, Misuse, State, Timestamp};
 
 use super::strategies::{Answer, Grant, Happening, Life, REFRESH_TOKEN_LIFE, Return};
-
-/// What the flow asks for, without what it carries.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Did {
-    Answer(Verdict),
-    Persist,
-    OpenUrl,
-    SendCode { id: u64, code: u64, until: u64 },
-    SendRefresh { id: u64, token: u64, until: u64 },
-    Notify(News),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum News {
-    LoggedIn,
-    Refreshed,
-    RefreshFailed(&'static str, Option<u64>),
-    LoginFailed(&'static str),
-    CallbackIgnored,
-    StaleResponse(u64),
-    StaleRejection(u64),
-    Expired,
-    SessionEnded,
-}
-
-/// What can be seen of a flow.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct View {
-    pub state: State,
-    pub activity: Activity,
-    pub can_refresh: bool,
-    pub deadline: Option<u64>,
-    pub sign_in_due: Option<u64>,
-    pub token: Option<Token>,
-}
-
-/// A token that can be used. An adopted one has no extra member, the others one with their number.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Token {
-    pub number: u64,
-    pub serial: u64,
-    pub scope: Option<u64>,
-    pub extra: Option<u64>,
-}
 
 /// The client's settings, in milliseconds.
 #[derive(Clone, Copy, Debug)]
@@ -58,20 +14,46 @@ pub struct Rules {
     pub request_timeout: u64,
 }
 
-#[derive(Clone, Debug)]
+/// What can be seen of a flow, but for what it asks for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct View {
+    pub state: State,
+    pub activity: Activity,
+    pub can_refresh: bool,
+    pub deadline: Option<u64>,
+    pub sign_in_due: Option<u64>,
+    pub token: Option<Token>,
+}
+
+/// An access token that can be used. An adopted one has no extra member, others their number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Token {
+    pub number: u64,
+    pub serial: u64,
+    pub scope: Option<u64>,
+    pub extra: Option<u64>,
+}
+
+#[derive(Clone, Debug, Default)]
 pub struct Model {
-    rules: Rules,
+    rules: Option<Rules>,
     now: u64,
     requests: u64,
     serials: u64,
-    /// Until when a login waits, and the request that carries its code.
-    login: Option<(u64, Option<Flight>)>,
+    /// A login waits for its callback until then,
+    waiting: Option<u64>,
+    /// or its code is being exchanged.
+    exchange: Option<Flight>,
     tokens: Option<Tokens>,
-    refresh: Refresh,
+    refreshing: Option<Flight>,
+    /// Until when a backoff lasts, and how long it is.
+    backoff: Option<(u64, u64)>,
     setbacks: usize,
+    parked: bool,
+    rejected: bool,
     late: Vec<Flight>,
-    /// Not yet drained, in order; the last event's begin at `fresh`.
-    queue: Vec<Did>,
+    /// What was asked for and not drained yet; the last event's part begins at `fresh`.
+    queue: Vec<String>,
     fresh: usize,
 }
 
@@ -89,118 +71,136 @@ struct Tokens {
 struct Flight {
     id: u64,
     at: u64,
+    until: u64,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Refresh {
-    Idle,
-    InFlight { flight: Flight, until: u64 },
-    Backoff { until: u64, length: u64 },
-    Parked,
-    Rejected,
-}
+/// Answers come before saves, saves before requests, requests before news.
+const ORDER: [&str; 4] = ["answer", "persist", "do", "notify"];
 
+/// What can be seen.
 impl Model {
     pub fn new(rules: Rules) -> Self {
+        let rules = Some(rules);
         Self {
             rules,
-            now: 0,
-            requests: 0,
-            serials: 0,
-            login: None,
-            tokens: None,
-            refresh: Refresh::Idle,
-            setbacks: 0,
-            late: Vec::new(),
-            queue: Vec::new(),
-            fresh: 0,
+            ..Self::default()
         }
     }
 
-    pub fn drain(&mut self) -> Vec<Did> {
+    pub fn drain(&mut self) -> Vec<String> {
         std::mem::take(&mut self.queue)
     }
 
     pub fn view(&self, now: u64) -> View {
-        let tokens = self.tokens.as_ref();
-        let usable =
-            |t: &&Tokens| !t.ended && t.end.is_none_or(|end| now < end) && self.believes(t, now);
-        let waits = [
-            self.login.map(|(until, _)| until),
-            tokens.and_then(|t| t.end.filter(|_| !t.ended)),
-            match self.refresh {
-                Refresh::InFlight { until, .. } => Some(until),
-                _ => self.refresh_due(),
-            },
-        ];
+        let tokens = self.tokens;
+        let login = self.waiting.or(self.exchange.map(|flight| flight.until));
+        let end = tokens.and_then(|t| t.end.filter(|_| !t.ended));
+        let refresh = self.refreshing.map(|flight| flight.until);
+        let next = [login, end, refresh.or(self.refresh_due())]
+            .into_iter()
+            .flatten()
+            .min();
         View {
-            state: match (self.login, tokens) {
-                (Some(_), _) => State::AwaitingCode,
-                (None, None) => State::Unauthorized,
-                (None, Some(t)) if t.ended => State::Expired,
-                (None, Some(_)) => State::Authorized,
+            state: match tokens {
+                _ if login.is_some() => State::AwaitingCode,
+                None => State::Unauthorized,
+                Some(t) if t.ended => State::Expired,
+                Some(_) => State::Authorized,
             },
-            activity: match (self.login, self.refresh) {
-                (Some((_, Some(_))), _) => Activity::Exchanging,
-                (_, Refresh::InFlight { .. }) => Activity::Refreshing,
-                (_, Refresh::Backoff { until, .. }) => Activity::Backoff {
+            activity: match self.backoff {
+                _ if self.exchange.is_some() => Activity::Exchanging,
+                _ if self.refreshing.is_some() => Activity::Refreshing,
+                Some((until, _)) => Activity::Backoff {
                     until: Timestamp::from_millis(until),
                 },
-                _ => Activity::Idle,
+                None => Activity::Idle,
             },
             can_refresh: self.can_refresh(),
-            deadline: waits.into_iter().flatten().min().map(|at| at.max(self.now)),
+            deadline: next.map(|at| at.max(self.now)),
             sign_in_due: tokens.and_then(|t| t.refresh.and(t.sign_in_due)),
-            token: tokens.filter(usable).map(|t| t.token),
+            token: tokens.filter(|t| self.usable(t, now)).map(|t| t.token),
         }
     }
 
-    /// The `·` cells of the table: what is not heard, once the clock has been looked at.
+    /// The `·` cells of the table, once the clock has been looked at.
     pub fn ignores(&self, what: &Happening) -> bool {
         match what {
-            Happening::Callback(Return::Noise) => true,
-            Happening::Callback(_) => !matches!(self.login, Some((_, None))),
+            Happening::Callback(back) => *back == Return::Noise || self.waiting.is_none(),
             Happening::Response { id, answer } => {
-                !self.waits_for(*id)
-                    && !(self.remembers(*id) && matches!(answer, Answer::Tokens(_)))
+                let flights = self.exchange.iter().chain(&self.refreshing);
+                let late = self
+                    .late
+                    .iter()
+                    .filter(|_| matches!(answer, Answer::Tokens(_)));
+                !flights.chain(late).any(|flight| flight.id == *id)
             }
-            Happening::Refresh => matches!(self.refresh, Refresh::InFlight { .. }),
+            Happening::Refresh => self.refreshing.is_some(),
             Happening::TokenRejected { serial } => self
                 .tokens
                 .is_none_or(|t| t.ended || t.token.serial != *serial),
-            Happening::Tick => true,
-            _ => false,
+            what => *what == Happening::Tick,
         }
     }
 
     /// Whether a late answer to this request would still count.
     pub fn remembers(&self, id: u64) -> bool {
-        self.late.iter().any(|late| late.id == id)
+        self.late.iter().any(|flight| flight.id == id)
     }
 
-    fn waits_for(&self, id: u64) -> bool {
-        let exchange = self.login.and_then(|(_, exchange)| exchange);
-        exchange.is_some_and(|flight| flight.id == id)
-            || matches!(self.refresh, Refresh::InFlight { flight, .. } if flight.id == id)
+    fn can_refresh(&self) -> bool {
+        self.tokens.is_some_and(|t| t.refresh.is_some()) && !self.rejected
     }
 
+    fn usable(&self, tokens: &Tokens, now: u64) -> bool {
+        !tokens.ended
+            && tokens
+                .end
+                .is_none_or(|end| now < end && self.believes(tokens, now))
+    }
+
+    /// A token's end means something only if its beginning is not in the future.
+    fn believes(&self, tokens: &Tokens, now: u64) -> bool {
+        now.saturating_add(self.rules().leeway) >= tokens.from
+    }
+
+    fn refresh_due(&self) -> Option<u64> {
+        let tokens = self.tokens.filter(|_| self.refreshing.is_none())?;
+        let by_itself = self.rules().auto_refresh && self.can_refresh() && !self.parked;
+        match self.backoff {
+            Some((until, _)) => Some(until),
+            None if !by_itself => None,
+            None if tokens.ended => Some(0),
+            None => tokens.end.map(|end| {
+                let half = end.saturating_sub(tokens.from) / 2;
+                end.saturating_sub(half.min(self.rules().leeway))
+            }),
+        }
+    }
+
+    fn rules(&self) -> Rules {
+        self.rules.expect("rules")
+    }
+}
+
+/// What happens.
+impl Model {
     pub fn handle(&mut self, what: &Happening, now: u64) -> Result<(), Misuse> {
-        let in_flight = matches!(self.refresh, Refresh::InFlight { .. });
+        let in_login = self.waiting.is_some() || self.exchange.is_some();
         match what {
-            Happening::BeginLogin { .. } if self.login.is_some() => Err(Misuse::LoginInProgress),
-            Happening::BeginLogin { ours: false } => Err(Misuse::RedirectUriNotAllowed),
-            Happening::CancelLogin if self.login.is_none() => Err(Misuse::NoLogin),
-            Happening::Refresh if self.tokens.is_none() => Err(Misuse::NoSession),
-            Happening::Refresh if !self.can_refresh() => Err(Misuse::NoRefreshToken),
-            Happening::AdoptTokens(_) if in_flight => Err(Misuse::RefreshInFlight),
-            _ => Ok(()),
-        }?;
+            Happening::BeginLogin { .. } if in_login => return Err(Misuse::LoginInProgress),
+            Happening::BeginLogin { ours: false } => return Err(Misuse::RedirectUriNotAllowed),
+            Happening::CancelLogin if !in_login => return Err(Misuse::NoLogin),
+            Happening::Refresh if self.tokens.is_none() => return Err(Misuse::NoSession),
+            Happening::Refresh if !self.can_refresh() => return Err(Misuse::NoRefreshToken),
+            Happening::AdoptTokens(_) if self.refreshing.is_some() => {
+                return Err(Misuse::RefreshInFlight);
+            }
+            Happening::Restart => self.queue.clear(),
+            _ => {}
+        }
         self.fresh = self.queue.len();
         match *what {
-            Happening::Restart => {
-                self.restart(now);
-                return Ok(());
-            }
+            Happening::Restart => return Ok(self.restart(now)),
             Happening::LogOut => self.log_out(),
             Happening::AdoptTokens(grant) => self.adopt(grant, now),
             _ => {}
@@ -208,38 +208,28 @@ impl Model {
         self.time_passes(now);
         match *what {
             Happening::BeginLogin { .. } => {
-                self.login = Some((now.saturating_add(self.rules.login_timeout), None));
-                self.queue.extend([Did::Persist, Did::OpenUrl]);
+                self.waiting = Some(now.saturating_add(self.rules().login_timeout));
+                self.asks("persist");
+                self.asks("do open_url");
             }
             Happening::Callback(back) => self.callback(back),
             Happening::CancelLogin => self.login_fails("cancelled"),
             Happening::Response { id, answer } => self.response(id, answer),
-            Happening::Refresh if !matches!(self.refresh, Refresh::InFlight { .. }) => {
-                self.send_refresh()
-            }
-            Happening::TokenRejected { serial } => match &self.tokens {
+            Happening::Refresh if self.refreshing.is_none() => self.send_refresh(),
+            Happening::TokenRejected { serial } => match self.tokens {
                 Some(tokens) if tokens.token.serial == serial => {
                     self.expires();
                     self.refresh_if_due();
                 }
-                _ => self.tell(News::StaleRejection(serial)),
+                _ => self.asks(format!("notify stale_rejection {serial}")),
             },
             _ => {}
         }
-        self.queue[self.fresh.min(self.queue.len())..].sort_by_key(|did| match did {
-            Did::Answer(_) => 0,
-            Did::Persist => 1,
-            Did::OpenUrl | Did::SendCode { .. } | Did::SendRefresh { .. } => 2,
-            Did::Notify(_) => 3,
-        });
-        // One save is enough for one event.
-        let earlier = self.fresh;
-        let mut at = 0;
-        let mut saved = false;
-        self.queue.retain(|did| {
-            at += 1;
-            at <= earlier || *did != Did::Persist || !std::mem::replace(&mut saved, true)
-        });
+        let place = |asked: &String| ORDER.iter().position(|first| asked.starts_with(first));
+        let mut fresh = self.queue.split_off(self.fresh);
+        fresh.sort_by_key(place);
+        fresh.dedup_by(|a, b| a == b && a == "persist");
+        self.queue.append(&mut fresh);
         Ok(())
     }
 
@@ -250,13 +240,14 @@ impl Model {
             self.time_goes_back(now);
         }
         self.now = now;
-        if self.login.is_some_and(|(until, _)| until <= now) {
+        let is_over = |flight: &Flight| flight.until <= now;
+        if self.waiting.is_some_and(|until| until <= now)
+            || self.exchange.is_some_and(|f| is_over(&f))
+        {
             self.login_fails("timed_out");
         }
-        if let Refresh::InFlight { flight, until } = self.refresh
-            && until <= now
-        {
-            self.withdraw(flight.id);
+        if let Some(flight) = self.refreshing.take_if(|flight| is_over(flight)) {
+            self.withdraw(flight);
             self.late.push(flight);
             self.refresh_fails("timed_out", Some(0));
         }
@@ -269,63 +260,36 @@ impl Model {
         self.refresh_if_due();
     }
 
+    /// Nothing lasts longer than it was meant to, and nothing was sent in the future.
     fn time_goes_back(&mut self, now: u64) {
-        let at_most = |until: &mut u64, full: u64| *until = (*until).min(now.saturating_add(full));
-        let rules = self.rules;
-        match &mut self.login {
-            Some((until, None)) => at_most(until, rules.login_timeout),
-            Some((until, Some(flight))) => {
-                at_most(until, rules.request_timeout);
-                flight.at = flight.at.min(now);
-            }
-            None => {}
+        let rules = self.rules();
+        if let Some(until) = &mut self.waiting {
+            *until = now.saturating_add(rules.login_timeout).min(*until);
         }
-        match &mut self.refresh {
-            Refresh::InFlight { flight, until } => {
-                at_most(until, rules.request_timeout);
-                flight.at = flight.at.min(now);
-            }
-            Refresh::Backoff { until, length } => at_most(until, *length),
-            _ => {}
+        if let Some((until, length)) = &mut self.backoff {
+            *until = now.saturating_add(*length).min(*until);
         }
-        for late in &mut self.late {
-            late.at = late.at.min(now);
+        for flight in self
+            .exchange
+            .iter_mut()
+            .chain(&mut self.refreshing)
+            .chain(&mut self.late)
+        {
+            flight.until = now.saturating_add(rules.request_timeout).min(flight.until);
+            flight.at = now.min(flight.at);
         }
-        if self.tokens.is_some_and(|t| !self.believes(&t, now)) {
+        if self
+            .tokens
+            .is_some_and(|t| t.end.is_some() && !self.believes(&t, now))
+        {
             self.expires();
         }
-    }
-
-    /// An end in the future means something only if the beginning is not in the future too.
-    fn believes(&self, tokens: &Tokens, now: u64) -> bool {
-        tokens.end.is_none() || now.saturating_add(self.rules.leeway) >= tokens.from
     }
 
     fn expires(&mut self) {
         if let Some(tokens) = self.tokens.as_mut().filter(|t| !t.ended) {
             tokens.ended = true;
-            self.tell(News::Expired);
-        }
-    }
-
-    fn can_refresh(&self) -> bool {
-        self.tokens.is_some_and(|t| t.refresh.is_some())
-            && !matches!(self.refresh, Refresh::Rejected)
-    }
-
-    fn refresh_due(&self) -> Option<u64> {
-        let tokens = self.tokens?;
-        match self.refresh {
-            Refresh::Backoff { until, .. } => Some(until),
-            Refresh::Idle if self.rules.auto_refresh && tokens.refresh.is_some() => {
-                if tokens.ended {
-                    return Some(0);
-                }
-                let end = tokens.end?;
-                let half = end.saturating_sub(tokens.from) / 2;
-                Some(end.saturating_sub(half.min(self.rules.leeway)))
-            }
-            _ => None,
+            self.asks("notify expired");
         }
     }
 
@@ -340,103 +304,88 @@ impl Model {
             .tokens
             .and_then(|t| t.refresh)
             .expect("a refresh token");
+        self.rest();
+        self.refreshing = Some(self.send("refresh", token));
+    }
+
+    fn send(&mut self, what: &str, number: u64) -> Flight {
         self.requests += 1;
         let (id, at) = (self.requests, self.now);
-        let until = at.saturating_add(self.rules.request_timeout);
-        self.queue.push(Did::SendRefresh { id, token, until });
-        self.refresh = Refresh::InFlight {
-            flight: Flight { id, at },
-            until,
-        };
+        let until = at.saturating_add(self.rules().request_timeout);
+        self.asks(format!("do send {id} {what} {number} until {until}"));
+        Flight { id, at, until }
     }
 
     // Rows 2 to 5.
 
     fn callback(&mut self, back: Return) {
-        match (self.login, back) {
-            (Some((_, None)), Return::Code(code)) => {
-                self.requests += 1;
-                let (id, at) = (self.requests, self.now);
-                let until = at.saturating_add(self.rules.request_timeout);
-                self.login = Some((until, Some(Flight { id, at })));
-                self.queue.push(Did::Answer(Verdict::Accepted));
-                self.queue.push(Did::SendCode { id, code, until });
+        match back {
+            Return::Code(code) if self.waiting.take().is_some() => {
+                self.asks("answer Accepted");
+                self.exchange = Some(self.send("code", code));
             }
-            (Some((_, None)), Return::Denied) => {
-                self.queue.push(Did::Answer(Verdict::Denied));
+            Return::Denied if self.waiting.is_some() => {
+                self.asks("answer Denied");
                 self.login_fails("denied");
             }
             _ => {
-                self.queue.push(Did::Answer(Verdict::NotOurs));
-                self.tell(News::CallbackIgnored);
+                self.asks("answer NotOurs");
+                self.asks("notify callback_ignored");
             }
         }
     }
 
-    fn login_fails(&mut self, cause: &'static str) {
-        if let Some((_, exchange)) = self.login.take() {
-            self.withdraw_login(exchange);
-            self.queue.push(Did::Persist);
-            self.tell(News::LoginFailed(cause));
+    fn login_fails(&mut self, cause: &str) {
+        if self.end_login() {
+            self.asks("persist");
+            self.asks(format!("notify login_failed {cause}"));
         }
     }
 
     // Rows 6 to 13.
 
     fn response(&mut self, id: u64, answer: Answer) {
-        if let Some((_, Some(flight))) = self.login
-            && flight.id == id
-        {
-            return match answer {
-                Answer::Tokens(grant) => {
-                    self.login = None;
-                    self.withdraw_refresh();
-                    self.tokens = None;
-                    self.take(grant, flight, News::LoggedIn);
+        if self.exchange.is_some_and(|flight| flight.id == id) {
+            return match (answer, self.exchange) {
+                (Answer::Tokens(grant), Some(flight)) => {
+                    self.exchange = None;
+                    self.end_session();
+                    self.take(grant, flight, "notify logged_in");
                 }
-                Answer::InvalidGrant => self.login_fails("oauth"),
-                Answer::Trouble { cause, .. } | Answer::Nonsense { cause } => {
-                    self.login_fails(cause)
-                }
+                (answer, _) => self.login_fails(answer.cause()),
             };
         }
-        if let Refresh::InFlight { flight, .. } = self.refresh
-            && flight.id == id
-        {
-            return match answer {
-                Answer::Tokens(grant) => self.take(grant, flight, News::Refreshed),
-                Answer::Trouble { cause, retry_after } => {
-                    self.refresh_fails(cause, Some(retry_after))
-                }
-                Answer::Nonsense { cause } => {
-                    self.refresh = Refresh::Parked;
-                    self.refresh_fails(cause, None);
-                }
-                Answer::InvalidGrant => {
-                    self.refresh = Refresh::Rejected;
-                    self.queue.push(Did::Persist);
-                    self.refresh_fails("oauth", None);
-                }
-            };
-        }
-        let late = self.late.iter().position(|late| late.id == id);
-        match (late.map(|at| self.late.remove(at)), answer) {
+        let current = self.refreshing.take_if(|flight| flight.id == id);
+        let late = self.late.iter().position(|flight| flight.id == id);
+        let flight = current.or(late.map(|at| self.late.remove(at)));
+        match (flight, answer) {
             (Some(flight), Answer::Tokens(grant)) => {
-                self.withdraw_refresh();
-                self.take(grant, flight, News::Refreshed);
+                self.retire_refresh();
+                self.take(grant, flight, "notify refreshed");
             }
-            _ => self.tell(News::StaleResponse(id)),
+            (Some(_), answer) if current.is_some() => {
+                let asked = match answer {
+                    Answer::Trouble { retry_after, .. } => Some(retry_after),
+                    _ => None,
+                };
+                self.rejected = answer == Answer::InvalidGrant;
+                self.parked = asked.is_none() && !self.rejected;
+                if self.rejected {
+                    self.asks("persist");
+                }
+                self.refresh_fails(answer.cause(), asked);
+            }
+            _ => self.asks(format!("notify stale_response {id}")),
         }
     }
 
     /// New tokens; what they leave out stays as it was.
-    fn take(&mut self, grant: Grant, flight: Flight, news: News) {
+    fn take(&mut self, grant: Grant, flight: Flight, news: &str) {
         let old = self.tokens;
         let refresh = grant
             .refresh
             .then_some(grant.number)
             .or(old.and_then(|t| t.refresh));
-        self.serials += 1;
         let end = match grant.life {
             Life::Zero => refresh.map(|_| flight.at),
             Life::Lasts(life) => Some(flight.at.saturating_add(life)),
@@ -445,6 +394,7 @@ impl Model {
         let sign_in_due = grant
             .refresh
             .then(|| flight.at.saturating_add(REFRESH_TOKEN_LIFE));
+        self.serials += 1;
         self.tokens = Some(Tokens {
             token: Token {
                 number: grant.number,
@@ -462,41 +412,44 @@ impl Model {
             sign_in_due: sign_in_due.or(old.and_then(|t| t.sign_in_due)),
         });
         self.late.clear();
-        self.refresh = Refresh::Idle;
-        let setbacks = std::mem::take(&mut self.setbacks);
+        self.rest();
         if self.refresh_due().is_some_and(|due| due <= self.now) {
-            // A login starts afresh, a server that keeps handing out dead tokens does not.
-            self.setbacks = if news == News::LoggedIn { 0 } else { setbacks };
             self.back_off(0);
+        } else {
+            self.setbacks = 0;
         }
-        self.queue.push(Did::Persist);
-        self.tell(news);
+        self.asks("persist");
+        self.asks(news);
     }
 
-    fn refresh_fails(&mut self, cause: &'static str, retry_after: Option<u64>) {
+    fn refresh_fails(&mut self, cause: &str, retry_after: Option<u64>) {
         let retry_at = retry_after.map(|asked| self.back_off(asked));
-        self.tell(News::RefreshFailed(cause, retry_at));
+        self.asks(format!("notify refresh_failed {cause} {retry_at:?}"));
     }
 
     fn back_off(&mut self, asked: u64) -> u64 {
         let own = [1, 2, 4, 8, 16, 32].get(self.setbacks).unwrap_or(&60) * 1000;
+        let until = self.now.saturating_add(own.max(asked));
         self.setbacks += 1;
-        let length = own.max(asked);
-        let until = self.now.saturating_add(length);
-        self.refresh = Refresh::Backoff { until, length };
+        self.backoff = Some((until, own.max(asked)));
         until
+    }
+
+    fn rest(&mut self) {
+        (self.backoff, self.parked, self.rejected) = (None, false, false);
     }
 
     // Rows 17 and 18, and a new process.
 
     fn adopt(&mut self, grant: Grant, now: u64) {
+        let scope = self.tokens.and_then(|t| t.token.scope);
+        self.end_session();
         self.serials += 1;
-        let old = self.tokens.and_then(|t| t.token.scope);
         self.tokens = Some(Tokens {
             token: Token {
                 number: grant.number,
                 serial: self.serials,
-                scope: grant.scope.then_some(grant.number).or(old),
+                scope: grant.scope.then_some(grant.number).or(scope),
                 extra: None,
             },
             refresh: grant.refresh.then_some(grant.number),
@@ -508,76 +461,71 @@ impl Model {
             ended: false,
             sign_in_due: None,
         });
-        self.forget_refreshes();
-        self.queue.push(Did::Persist);
+        self.asks("persist");
     }
 
     fn log_out(&mut self) {
-        self.withdraw_refresh();
-        if let Some((_, exchange)) = self.login.take() {
-            self.withdraw_login(exchange);
-        }
-        self.tokens = None;
-        self.forget_refreshes();
-        self.queue.push(Did::Persist);
-        self.tell(News::SessionEnded);
+        self.end_session();
+        self.end_login();
+        self.asks("persist");
+        self.asks("notify session_ended");
     }
 
     fn restart(&mut self, now: u64) {
         self.now = now;
-        self.login = self.login.filter(|(_, exchange)| exchange.is_none());
-        if let Some((until, _)) = &mut self.login {
-            *until = (*until).min(now.saturating_add(self.rules.login_timeout));
-        }
-        let rejected = matches!(self.refresh, Refresh::Rejected);
-        self.forget_refreshes();
-        if rejected {
-            self.refresh = Refresh::Rejected;
-        }
+        let latest = now.saturating_add(self.rules().login_timeout);
+        self.waiting = self.waiting.map(|until| until.min(latest));
         let usable = self.view(now).token.is_some();
-        if let Some(tokens) = &mut self.tokens {
-            tokens.ended |= !usable;
-        }
-        self.queue.clear();
+        let rejected = self.rejected;
+        let tokens = self.tokens.map(|t| Tokens {
+            ended: !usable,
+            ..t
+        });
+        self.end_session();
+        (self.tokens, self.rejected, self.exchange) = (tokens, rejected, None);
     }
 
-    fn forget_refreshes(&mut self) {
-        self.refresh = Refresh::Idle;
+    fn end_session(&mut self) {
+        self.retire_refresh();
+        self.rest();
+        self.tokens = None;
         self.setbacks = 0;
         self.late.clear();
     }
 
-    fn tell(&mut self, news: News) {
-        self.queue.push(Did::Notify(news));
-    }
-
-    fn withdraw_refresh(&mut self) {
-        if let Refresh::InFlight { flight, .. } = self.refresh {
-            self.withdraw(flight.id);
-        }
-    }
-
-    fn withdraw_login(&mut self, exchange: Option<Flight>) {
-        if let Some(at) = self.queue.iter().rposition(|did| *did == Did::OpenUrl) {
+    fn end_login(&mut self) -> bool {
+        let url = self.queue.iter().rposition(|asked| asked == "do open_url");
+        let was_there = self.waiting.is_some() || self.exchange.is_some();
+        if let Some(at) = url.filter(|_| was_there) {
             self.take_back(at);
         }
-        if let Some(flight) = exchange {
-            self.withdraw(flight.id);
-        }
+        self.waiting = None;
+        let flight = self.exchange.take();
+        flight.into_iter().for_each(|flight| self.withdraw(flight));
+        was_there
     }
 
-    fn withdraw(&mut self, request: u64) {
-        let at = self.queue.iter().position(|did| {
-            matches!(did, Did::SendCode { id, .. } | Did::SendRefresh { id, .. } if *id == request)
-        });
+    fn retire_refresh(&mut self) {
+        let flight = self.refreshing.take();
+        flight.into_iter().for_each(|flight| self.withdraw(flight));
+    }
+
+    fn asks(&mut self, what: impl Into<String>) {
+        self.queue.push(what.into());
+    }
+
+    /// A request that has not been drained need not be sent.
+    fn withdraw(&mut self, flight: Flight) {
+        let request = format!("do send {} ", flight.id);
+        let at = self
+            .queue
+            .iter()
+            .position(|asked| asked.starts_with(&request));
         at.into_iter().for_each(|at| self.take_back(at));
     }
 
-    /// What has not been drained yet need not be done.
     fn take_back(&mut self, at: usize) {
         self.queue.remove(at);
-        if at < self.fresh {
-            self.fresh -= 1;
-        }
+        self.fresh -= usize::from(at < self.fresh);
     }
 }

@@ -1,0 +1,69 @@
+//! A provider to log in to when there is none: for your tests and for demonstrations.
+//!
+//! [`FakeProvider`] is an authorization server on `127.0.0.1` that behaves as Spotify documents
+//! itself: endpoints, redirect rules, error bodies, token lifetimes. It really checks PKCE, codes
+//! and clients, so a login that works here has done its part right. [`Person`] plays the human
+//! and the browser. [`Fault`]s make the token endpoint fail in the ways networks do.
+//!
+//! ```
+//! use authflow::testing::{Answer, FakeProvider, Person};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let provider = FakeProvider::start()?;
+//! let url = format!(
+//!     "{}?client_id={}&response_type=code&redirect_uri=http://127.0.0.1:4242/callback&state=xyz\
+//!      &code_challenge_method=S256&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+//!     provider.authorization_endpoint(),
+//!     provider.client_id(),
+//! );
+//!
+//! let back = Person::redirect_for(&url, Answer::Deny)?;
+//! assert_eq!(back, "http://127.0.0.1:4242/callback?error=access_denied&state=xyz");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What it serves
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /` | a page that says what this is |
+//! | `GET /authorize` | the consent page; a page with status 400 for a bad client or redirect URI; an error redirect for everything else |
+//! | `POST /consent` | the redirect back to the client, with a code or `error=access_denied` |
+//! | `POST /api/token` | `authorization_code`, `refresh_token` and `client_credentials` grants |
+//! | `GET /v1/me` | alice's profile, or a 401 |
+//!
+//! # What it is not
+//!
+//! It is no server for real people: everyone is alice, there is no password and no TLS. Nothing
+//! is written to disk; dropping it ends all it knew. It has one client and one person. Where
+//! Spotify's documents are silent, the RFCs decide: a client with a secret must always present
+//! it, and a code that was asked for without a challenge is refused with a verifier.
+//!
+//! It speaks HTTP/1.1 by itself, one request per connection, because a test server must be able
+//! to hang up on a client in the middle of an exchange.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a server and a browser have sockets, threads and a clock; `server` and `token` don't"
+)]
+
+mod fault;
+mod http;
+mod listener;
+mod pages;
+mod person;
+mod provider;
+mod recorded;
+mod redirect;
+mod server;
+mod socket;
+#[cfg(test)]
+mod tests;
+mod token;
+
+pub use fault::Fault;
+pub use person::{Answer, Landing, Person};
+pub use provider::{FakeProvider, FakeProviderBuilder};
+pub use recorded::TokenRequest;
+pub use server::Rotation;
