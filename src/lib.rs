@@ -1,6 +1,153 @@
-//! authflow
+//! Logs a person in with OAuth 2.0's authorization code flow, and keeps them logged in. Spotify comes
+//! first, any provider second.
+//!
+//! The whole protocol is one explicit state machine that does no IO, [`AuthFlow`]. Small drivers
+//! around it do: HTTP, the listener for the redirect, the browser, the clock. Use all of it in five
+//! lines, or any part of it alone. Nothing here is async, and nothing needs a runtime.
+//!
+//! # Five lines
+//!
+//! ```no_run
+//! # fn main() -> Result<(), authflow::session::Error> {
+//! use authflow::{Login, spotify};
+//!
+//! let session = Login::new(spotify::client("your-client-id"))
+//!     .scopes([spotify::Scope::UserReadEmail])
+//!     .run()?; // the browser opens, the person agrees, and is in
+//! let me: serde_json::Value = session.get("https://api.spotify.com/v1/me")?.read_json()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! In Spotify's dashboard, register the redirect URI `http://127.0.0.1/callback`, without a port. Any
+//! other provider is a [`Provider::builder`]. To try it all without one, run the example `login`: it
+//! brings a fake provider along (feature `testing`).
+//!
+//! # The machine
+//!
+//! ```text
+//!                    BeginLogin                    tokens
+//! ┌──────────────┐ ────────────▶ ┌──────────────┐ ────────────▶ ┌──────────────┐
+//! │ Unauthorized │               │ AwaitingCode │               │  Authorized  │ ◀─┐ refreshed
+//! └──────────────┘ ◀──────────── └──────────────┘ ◀──────────── └──────────────┘ ──┘
+//!        ▲          denied,             ▲  │        BeginLogin       │     ▲
+//!        │          cancelled,          │  │                         │     │ refreshed
+//!        │          timed out           │  └─ failed: back to        │     │
+//!        │                              │     where it began         ▼     │
+//!        │                              │         BeginLogin    ┌──────────────┐
+//!        │                              └────────────────────── │   Expired    │
+//!        └───────────────── LogOut, from anywhere ───────────── └──────────────┘
+//! ```
+//!
+//! > **The contract.** [Handle](AuthFlow::handle) an event → drain
+//! > [`poll_action`](AuthFlow::poll_action) → wait for input or for the
+//! > [`deadline`](AuthFlow::deadline), whichever comes first.
+//!
+//! Time and entropy are arguments, so the same inputs give the same outputs, byte for byte: a
+//! transcript replays, and a property test shrinks. By hand it looks like this:
+//!
+//! ```
+//! use authflow::{Action, AuthFlow, CallbackUrl, Event, HttpResponse, LoginSecrets, State, Timestamp};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = authflow::spotify::client("your-client-id").build()?;
+//! let redirect_uri = client.redirect_uri("http://127.0.0.1:8888/callback")?;
+//! let now = Timestamp::from_millis(1_700_000_000_000);
+//! let mut flow = AuthFlow::new(client);
+//!
+//! // Unauthorized: send the person to the browser. 64 fresh random bytes are the login's secrets.
+//! let secrets = LoginSecrets::from_entropy([7; 64]);
+//! flow.handle(Event::BeginLogin { secrets, redirect_uri }, now)?;
+//! let mut url = None;
+//! while let Some(action) = flow.poll_action() {
+//!     match action {
+//!         Action::Persist => {} // save flow.snapshot(), if the login is to survive a restart
+//!         Action::OpenUrl(open) => url = Some(open),
+//!         other => unreachable!("{other:?}"),
+//!     }
+//! }
+//! assert_eq!(flow.state(), State::AwaitingCode);
+//!
+//! // AwaitingCode: whatever reaches the redirect URI goes in. The machine says if it is the answer.
+//! # let url = url.ok_or("no URL")?;
+//! # let state = url.as_str().split("state=").nth(1).and_then(|s| s.split('&').next()).unwrap_or("");
+//! let callback = CallbackUrl::new(format!("/callback?code=the-code&state={state}"));
+//! flow.handle(Event::Callback { url: callback }, now)?;
+//! let mut id = None;
+//! while let Some(action) = flow.poll_action() {
+//!     match action {
+//!         Action::AnswerCallback(_verdict) => {} // the page, once the exchange has ended
+//!         Action::Send(request) => id = Some(request.id()), // POST request.body() to request.url()
+//!         other => unreachable!("{other:?}"),
+//!     }
+//! }
+//!
+//! // Still AwaitingCode, exchanging: the response goes in, whatever its status.
+//! # let id = id.ok_or("no request")?;
+//! let body = r#"{"access_token":"AT","token_type":"Bearer","expires_in":3600,"refresh_token":"RT"}"#;
+//! flow.handle(Event::Response { id, result: Ok(HttpResponse::new(200, body)) }, now)?;
+//! while let Some(_action) = flow.poll_action() {} // Persist, then Notify(LoggedIn)
+//!
+//! // Authorized: there is a token, and the machine says when it wants to be woken.
+//! assert_eq!(flow.state(), State::Authorized);
+//! assert!(flow.access_token(now).is_some());
+//! assert!(flow.deadline().is_some());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Every transition is in the table at [`AuthFlow`]. Every [`Failure`] answers one question:
+//! [what now?](Failure::what_now)
+//!
+//! # What it sees to
+//!
+//! - PKCE (S256) and a state, always, fresh for each login; the state is compared before anything else
+//!   in a callback is believed, and a callback that is not ours never ends a login.
+//! - A refresh token is never forgotten: an answer without a new one keeps the old, a new one is saved
+//!   before it is used, `invalid_grant` asks for a new login, and nothing else does.
+//! - Redirect URIs go out exactly as they were written, `localhost` for Spotify is refused before a
+//!   browser opens, and a port that is taken is named.
+//! - Tokens, codes and secrets never reach `Debug`, `Display` or an error text.
+//!
+//! # Features
+//!
+//! Each adds API and its dependency, none changes behaviour. Without any, this is the sans-IO core.
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `ureq` | yes | [`http`]: sends requests with ureq 3 |
+//! | `rustls` | yes | TLS for it: rustls, ring, Mozilla's roots |
+//! | `native-tls` | | TLS for it: the system's; with `rustls` off |
+//! | `platform-verifier` | | checks certificates against the system's roots |
+//! | `loopback` | yes | [`loopback`]: receives the redirect, with tiny_http |
+//! | `browser` | yes | [`browser`]: opens the URL, with `open` |
+//! | `os-rng` | yes | [`clock`]: `Timestamp::now` and `LoginSecrets::generate`, with getrandom |
+//! | `testing` | | [`testing`]: a fake provider, and a person to click in it |
+//!
+//! [`Login`] and [`Session`] need `ureq`, `loopback` and `os-rng`.
+//!
+//! # What is left out
+//!
+//! - **The implicit grant and the password grant.** OAuth 2.1 drops both, and Spotify ended the first
+//!   on 2025-11-27. Use this flow: a public client needs no secret for it either.
+//! - **Async.** The machine has no opinion; drive it from any runtime.
+//! - **Validation of ID tokens.** They are handed over as they came.
+//! - **PAR, DPoP, mTLS, JARM**: not asked for by programs of this kind.
+
 #![forbid(unsafe_code)]
-#![deny(missing_docs)]
+#![deny(missing_docs, missing_debug_implementations)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+// The table of features names modules that may not be built.
+#![cfg_attr(
+    not(all(
+        feature = "ureq",
+        feature = "loopback",
+        feature = "browser",
+        feature = "os-rng",
+        feature = "testing"
+    )),
+    allow(rustdoc::broken_intra_doc_links)
+)]
 
 #[cfg(any(
     feature = "ureq",
@@ -15,9 +162,19 @@ mod provider;
 mod secret;
 #[cfg(all(feature = "ureq", feature = "loopback", feature = "os-rng"))]
 pub mod session;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod time;
 mod wire;
 
+#[cfg(feature = "browser")]
+pub use driver::browser;
+#[cfg(feature = "os-rng")]
+pub use driver::clock;
+#[cfg(feature = "ureq")]
+pub use driver::http;
+#[cfg(feature = "loopback")]
+pub use driver::loopback;
 pub use error::{BadResponse, Cause, ConfigError, Failure, Misuse, OAuthError, Phase, WhatNow};
 pub use flow::action::{Action, Verdict};
 pub use flow::event::{Event, TokenSerial, TokenSet};
@@ -27,6 +184,8 @@ pub use flow::{AccessTokenRef, Activity, AuthFlow, NotBearer, State};
 pub use provider::client::{Client, ClientBuilder};
 pub use provider::{Provider, ProviderBuilder, spotify};
 pub use secret::Secret;
+#[cfg(all(feature = "ureq", feature = "loopback", feature = "os-rng"))]
+pub use session::{Login, Session};
 pub use time::Timestamp;
 pub use wire::authorize::AuthorizationUrl;
 pub use wire::callback::{CallbackUrl, IgnoredCallback, IgnoredReason};
@@ -37,14 +196,3 @@ pub use wire::repair::RepairStep;
 pub use wire::scope::Scopes;
 pub use wire::token_request::ClientAuth;
 pub use wire::token_response::{Extra, TokenType};
-
-#[cfg(feature = "browser")]
-pub use driver::browser;
-#[cfg(feature = "os-rng")]
-pub use driver::clock;
-#[cfg(feature = "ureq")]
-pub use driver::http;
-#[cfg(feature = "loopback")]
-pub use driver::loopback;
-#[cfg(all(feature = "ureq", feature = "loopback", feature = "os-rng"))]
-pub use session::{Login, Session};

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use authflow::{
     Action, Activity, CallbackUrl, Cause, Client, ClientAuth, ClientBuilder, ConfigError, Event,
-    Failure, HttpResponse, LoginSecrets, Notice, OAuthError, Provider, RepairStep, Scopes,
-    State, Timestamp, TokenSet, WhatNow, spotify,
+    Failure, HttpResponse, LoginSecrets, Notice, OAuthError, Provider, RepairStep, Scopes, State,
+    Timestamp, TokenSet, WhatNow, spotify,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -295,7 +295,7 @@ fn token_responses() {
                 no_tokens_arrived(&row.request, &before, &scenario, faults);
                 let failure = scenario.failure();
                 faults.same("kind", failure.name(), want.kind.as_str());
-                let Cause::Http(answer) | Cause::Unreadable(answer) = &failure.cause else {
+                let (Cause::Http(answer) | Cause::Unreadable(answer)) = &failure.cause else {
                     return;
                 };
                 faults.same("status", answer.status, row.status);
@@ -377,7 +377,11 @@ fn tokens_arrived(want: &TokensExpected, request: &Request, scenario: &Scenario,
             header.expose(),
             &format!("Bearer {}", want.access_token),
         ),
-        Err(error) => f.same("the type refused", error.token_type, want.token_type.clone()),
+        Err(error) => f.same(
+            "the type refused",
+            error.token_type,
+            want.token_type.clone(),
+        ),
     }
 }
 
@@ -914,11 +918,16 @@ fn retry_after() {
         scenario.answer(Ok(response));
         let asked = scenario.failure().retry_after();
         faults.same("seconds", asked.map(|wait| wait.as_secs()), row.seconds);
-        faults.same("sub-seconds", asked.map_or(0, |wait| wait.subsec_nanos()), 0);
+        faults.same(
+            "sub-seconds",
+            asked.map_or(0, |wait| wait.subsec_nanos()),
+            0,
+        );
         // The machine waits for as long, and never for less than its own first second.
         let wait = row.seconds.unwrap_or_default().max(1);
         let until = Some(Timestamp::from_millis(row.now_ms + wait * 1000));
-        faults.same("retry_at", scenario.retry_at(), until);
+        let until = until.map(|until| Activity::Backoff { until });
+        faults.same("activity", Some(scenario.flow.activity()), until);
         faults.same("can_refresh", scenario.flow.can_refresh(), true);
     });
 }
@@ -936,7 +945,10 @@ struct RequirementRow {
 
 #[test]
 fn requirements() {
-    let ids: Vec<_> = lines("requirements").into_iter().map(|(id, _)| id).collect();
+    let ids: Vec<_> = lines("requirements")
+        .into_iter()
+        .map(|(id, _)| id)
+        .collect();
     let all: Vec<_> = (1..=106).map(|number| format!("R{number}")).collect();
     assert_eq!(ids, all);
 
@@ -949,7 +961,9 @@ fn requirements() {
         for (id, line) in lines(file) {
             let row: serde_json::Value = serde_json::from_str(&line).expect("JSON");
             for requirement in row["req"].as_array().into_iter().flatten() {
-                let known = requirement.as_str().is_some_and(|r| ids.contains(&r.to_owned()));
+                let known = requirement
+                    .as_str()
+                    .is_some_and(|r| ids.contains(&r.to_owned()));
                 assert!(known, "{file}:{id} names {requirement}");
             }
             vectors.insert(format!("{file}:{id}"), row["req"].to_string());
@@ -991,5 +1005,7 @@ fn is_test(name: &str) -> bool {
     let text = std::fs::read_to_string(path(file)).unwrap_or_default();
     let lines: Vec<_> = text.lines().map(str::trim).collect();
     let head = format!("fn {function}()");
-    lines.windows(2).any(|pair| pair[0] == "#[test]" && pair[1].starts_with(&head))
+    lines
+        .windows(2)
+        .any(|pair| pair[0] == "#[test]" && pair[1].starts_with(&head))
 }

@@ -1,6 +1,7 @@
 //! The fake provider as its users hold it.
 
 use std::fmt;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use super::listener::{Listener, lock};
 use super::recorded::TokenRequest;
 use super::redirect;
 use super::server::{Config, Rotation, Server};
+use crate::{Client, ClientBuilder, Provider, ProviderBuilder};
 
 /// An authorization server with one client and one person, on a free port of `127.0.0.1`.
 ///
@@ -55,6 +57,24 @@ impl FakeProvider {
     /// [`base_url`](Self::base_url).
     pub fn api_origin(&self) -> &str {
         &self.base_url
+    }
+
+    /// This provider, as a client of authflow's sees it: Spotify's rules, at these endpoints.
+    pub fn provider(&self) -> ProviderBuilder {
+        Provider::builder(self.authorization_endpoint(), self.token_endpoint())
+            .api_origin(self.api_origin())
+            .undotted_redirect_schemes()
+            .dangerously_allow_http_on_loopback()
+    }
+
+    /// The client that this provider knows, ready for [`Login::new`](crate::Login::new) or for
+    /// [`ClientBuilder::build`].
+    pub fn client(&self) -> ClientBuilder {
+        let client = Client::builder(self.provider(), self.client_id());
+        match self.client_secret() {
+            Some(secret) => client.secret(secret),
+            None => client,
+        }
     }
 
     /// The API's only endpoint: the profile of the person whose token it is.
@@ -119,6 +139,16 @@ impl FakeProvider {
     fn server(&self) -> impl std::ops::DerefMut<Target = Server> {
         lock(&self.listener.house().server)
     }
+}
+
+/// The standard library's hasher keys are random, which is random enough for a fake and costs no
+/// dependency.
+fn seed() -> [u8; 32] {
+    let mut seed = [0; 32];
+    for part in seed.chunks_exact_mut(8) {
+        part.copy_from_slice(&RandomState::new().build_hasher().finish().to_le_bytes());
+    }
+    seed
 }
 
 impl fmt::Debug for FakeProvider {
@@ -250,8 +280,7 @@ impl FakeProviderBuilder {
                 "a redirect URI must be absolute, without a fragment and in visible ASCII",
             ));
         }
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed).map_err(io::Error::other)?;
+        let seed = seed();
         let client_id = config.client_id.clone();
         let client_secret = config.client_secret.clone();
         let listener = Listener::start(port, Server::new(config, seed))?;

@@ -3,20 +3,11 @@
 
 use authflow::{Activity, Misuse, State, Timestamp};
 
-use super::strategies::{Answer, Grant, Happening, Life, REFRESH_TOKEN_LIFE, Return};
-
-/// The client's settings, in milliseconds.
-#[derive(Clone, Copy, Debug)]
-pub struct Rules {
-    pub auto_refresh: bool,
-    pub leeway: u64,
-    pub login_timeout: u64,
-    pub request_timeout: u64,
-}
+use super::strategies::{Answer, Grant, Happening, Lifetime, REFRESH_TOKEN_LIFE, Return, Rules};
 
 /// What can be seen of a flow, but for what it asks for.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct View {
+pub struct Visible {
     pub state: State,
     pub activity: Activity,
     pub can_refresh: bool,
@@ -36,7 +27,7 @@ pub struct Token {
 
 #[derive(Clone, Debug, Default)]
 pub struct Model {
-    rules: Option<Rules>,
+    rules: Rules,
     now: u64,
     requests: u64,
     serials: u64,
@@ -52,9 +43,7 @@ pub struct Model {
     parked: bool,
     rejected: bool,
     late: Vec<Flight>,
-    /// What was asked for and not drained yet; the last event's part begins at `fresh`.
-    queue: Vec<String>,
-    fresh: usize,
+    asked: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -74,34 +63,23 @@ struct Flight {
     until: u64,
 }
 
-/// Answers come before saves, saves before requests, requests before news.
-const ORDER: [&str; 4] = ["answer", "persist", "do", "notify"];
-
 /// What can be seen.
 impl Model {
     pub fn new(rules: Rules) -> Self {
-        let rules = Some(rules);
         Self {
             rules,
             ..Self::default()
         }
     }
 
-    pub fn drain(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.queue)
-    }
-
-    pub fn view(&self, now: u64) -> View {
-        let tokens = self.tokens;
-        let login = self.waiting.or(self.exchange.map(|flight| flight.until));
-        let end = tokens.and_then(|t| t.end.filter(|_| !t.ended));
-        let refresh = self.refreshing.map(|flight| flight.until);
-        let next = [login, end, refresh.or(self.refresh_due())]
-            .into_iter()
-            .flatten()
-            .min();
-        View {
-            state: match tokens {
+    pub fn view(&self, now: u64) -> Visible {
+        let t = self.tokens.as_ref();
+        let login = self.waiting.or(self.exchange.map(|f| f.until));
+        let refresh = self.refreshing.map(|f| f.until);
+        let end = t.and_then(|t| t.end.filter(|_| !t.ended));
+        let waits = [login, end, refresh.or(self.refresh_due())];
+        Visible {
+            state: match t {
                 _ if login.is_some() => State::AwaitingCode,
                 None => State::Unauthorized,
                 Some(t) if t.ended => State::Expired,
@@ -110,15 +88,15 @@ impl Model {
             activity: match self.backoff {
                 _ if self.exchange.is_some() => Activity::Exchanging,
                 _ if self.refreshing.is_some() => Activity::Refreshing,
+                None => Activity::Idle,
                 Some((until, _)) => Activity::Backoff {
                     until: Timestamp::from_millis(until),
                 },
-                None => Activity::Idle,
             },
             can_refresh: self.can_refresh(),
-            deadline: next.map(|at| at.max(self.now)),
-            sign_in_due: tokens.and_then(|t| t.refresh.and(t.sign_in_due)),
-            token: tokens.filter(|t| self.usable(t, now)).map(|t| t.token),
+            deadline: waits.into_iter().flatten().min().map(|at| at.max(self.now)),
+            sign_in_due: t.and_then(|t| t.refresh.and(t.sign_in_due)),
+            token: t.filter(|t| self.usable(t, now)).map(|t| t.token),
         }
     }
 
@@ -127,110 +105,107 @@ impl Model {
         match what {
             Happening::Callback(back) => *back == Return::Noise || self.waiting.is_none(),
             Happening::Response { id, answer } => {
-                let flights = self.exchange.iter().chain(&self.refreshing);
-                let late = self
-                    .late
-                    .iter()
-                    .filter(|_| matches!(answer, Answer::Tokens(_)));
-                !flights.chain(late).any(|flight| flight.id == *id)
+                let tokens = matches!(answer, Answer::Tokens(_));
+                let mut flights = self.exchange.iter().chain(&self.refreshing);
+                !flights.any(|f| f.id == *id) && !(tokens && self.remembers(*id))
             }
             Happening::Refresh => self.refreshing.is_some(),
-            Happening::TokenRejected { serial } => self
-                .tokens
-                .is_none_or(|t| t.ended || t.token.serial != *serial),
+            Happening::TokenRejected { serial } => match self.tokens {
+                Some(t) => t.ended || t.token.serial != *serial,
+                None => true,
+            },
             what => *what == Happening::Tick,
         }
     }
 
     /// Whether a late answer to this request would still count.
     pub fn remembers(&self, id: u64) -> bool {
-        self.late.iter().any(|flight| flight.id == id)
+        self.late.iter().any(|f| f.id == id)
     }
 
     fn can_refresh(&self) -> bool {
         self.tokens.is_some_and(|t| t.refresh.is_some()) && !self.rejected
     }
 
-    fn usable(&self, tokens: &Tokens, now: u64) -> bool {
-        !tokens.ended
-            && tokens
-                .end
-                .is_none_or(|end| now < end && self.believes(tokens, now))
+    /// A token's end means something only if its beginning is not in the future.
+    fn believes(&self, t: &Tokens, now: u64) -> bool {
+        t.end.is_none() || now.saturating_add(self.rules.leeway) >= t.from
     }
 
-    /// A token's end means something only if its beginning is not in the future.
-    fn believes(&self, tokens: &Tokens, now: u64) -> bool {
-        now.saturating_add(self.rules().leeway) >= tokens.from
+    fn usable(&self, t: &Tokens, now: u64) -> bool {
+        !t.ended && t.end.is_none_or(|end| now < end) && self.believes(t, now)
     }
 
     fn refresh_due(&self) -> Option<u64> {
-        let tokens = self.tokens.filter(|_| self.refreshing.is_none())?;
-        let by_itself = self.rules().auto_refresh && self.can_refresh() && !self.parked;
-        match self.backoff {
-            Some((until, _)) => Some(until),
-            None if !by_itself => None,
-            None if tokens.ended => Some(0),
-            None => tokens.end.map(|end| {
-                let half = end.saturating_sub(tokens.from) / 2;
-                end.saturating_sub(half.min(self.rules().leeway))
+        let t = self.tokens.filter(|_| self.refreshing.is_none())?;
+        let by_itself = self.rules.auto_refresh && self.can_refresh() && !self.parked;
+        match (self.backoff, t.end) {
+            (Some((until, _)), _) => Some(until),
+            _ if !by_itself => None,
+            _ if t.ended => Some(0),
+            (None, end) => end.map(|end| {
+                let half = end.saturating_sub(t.from) / 2;
+                end.saturating_sub(half.min(self.rules.leeway))
             }),
         }
-    }
-
-    fn rules(&self) -> Rules {
-        self.rules.expect("rules")
     }
 }
 
 /// What happens.
 impl Model {
-    pub fn handle(&mut self, what: &Happening, now: u64) -> Result<(), Misuse> {
-        let in_login = self.waiting.is_some() || self.exchange.is_some();
-        match what {
-            Happening::BeginLogin { .. } if in_login => return Err(Misuse::LoginInProgress),
-            Happening::BeginLogin { ours: false } => return Err(Misuse::RedirectUriNotAllowed),
-            Happening::CancelLogin if !in_login => return Err(Misuse::NoLogin),
-            Happening::Refresh if self.tokens.is_none() => return Err(Misuse::NoSession),
-            Happening::Refresh if !self.can_refresh() => return Err(Misuse::NoRefreshToken),
-            Happening::AdoptTokens(_) if self.refreshing.is_some() => {
-                return Err(Misuse::RefreshInFlight);
-            }
-            Happening::Restart => self.queue.clear(),
-            _ => {}
-        }
-        self.fresh = self.queue.len();
+    /// The actions asked for, in order.
+    pub fn handle(&mut self, what: &Happening, now: u64) -> Result<Vec<String>, Misuse> {
+        self.refuse(what)?;
         match *what {
-            Happening::Restart => return Ok(self.restart(now)),
+            Happening::Restart => self.restart(now),
             Happening::LogOut => self.log_out(),
             Happening::AdoptTokens(grant) => self.adopt(grant, now),
             _ => {}
         }
-        self.time_passes(now);
+        if *what != Happening::Restart {
+            self.time_passes(now);
+        }
         match *what {
             Happening::BeginLogin { .. } => {
-                self.waiting = Some(now.saturating_add(self.rules().login_timeout));
-                self.asks("persist");
-                self.asks("do open_url");
+                self.waiting = Some(now.saturating_add(self.rules.login_timeout));
+                self.asks("2 open_url");
+                self.asks("1 persist");
             }
             Happening::Callback(back) => self.callback(back),
             Happening::CancelLogin => self.login_fails("cancelled"),
             Happening::Response { id, answer } => self.response(id, answer),
             Happening::Refresh if self.refreshing.is_none() => self.send_refresh(),
             Happening::TokenRejected { serial } => match self.tokens {
-                Some(tokens) if tokens.token.serial == serial => {
+                Some(t) if t.token.serial == serial => {
                     self.expires();
                     self.refresh_if_due();
                 }
-                _ => self.asks(format!("notify stale_rejection {serial}")),
+                _ => self.asks(format!("3 stale_rejection {serial}")),
             },
             _ => {}
         }
-        let place = |asked: &String| ORDER.iter().position(|first| asked.starts_with(first));
-        let mut fresh = self.queue.split_off(self.fresh);
-        fresh.sort_by_key(place);
-        fresh.dedup_by(|a, b| a == b && a == "persist");
-        self.queue.append(&mut fresh);
-        Ok(())
+        // The leading digit is the place in the contract's order.
+        let mut asked = std::mem::take(&mut self.asked);
+        asked.sort_by_key(|text| text.as_bytes()[0]);
+        asked.dedup_by(|a, b| a == b && a == "1 persist");
+        Ok(asked)
+    }
+
+    fn refuse(&self, what: &Happening) -> Result<(), Misuse> {
+        let in_login = self.waiting.is_some() || self.exchange.is_some();
+        Err(match what {
+            Happening::BeginLogin { .. } if in_login => Misuse::LoginInProgress,
+            Happening::BeginLogin { ours: false } => Misuse::RedirectUriNotAllowed,
+            Happening::CancelLogin if !in_login => Misuse::NoLogin,
+            Happening::Refresh if self.tokens.is_none() => Misuse::NoSession,
+            Happening::Refresh if !self.can_refresh() => Misuse::NoRefreshToken,
+            Happening::AdoptTokens(_) if self.refreshing.is_some() => Misuse::RefreshInFlight,
+            _ => return Ok(()),
+        })
+    }
+
+    fn asks(&mut self, what: impl Into<String>) {
+        self.asked.push(what.into());
     }
 
     // Rows 19 to 25.
@@ -240,14 +215,11 @@ impl Model {
             self.time_goes_back(now);
         }
         self.now = now;
-        let is_over = |flight: &Flight| flight.until <= now;
-        if self.waiting.is_some_and(|until| until <= now)
-            || self.exchange.is_some_and(|f| is_over(&f))
-        {
+        let login = self.waiting.or(self.exchange.map(|f| f.until));
+        if login.is_some_and(|until| until <= now) {
             self.login_fails("timed_out");
         }
-        if let Some(flight) = self.refreshing.take_if(|flight| is_over(flight)) {
-            self.withdraw(flight);
+        if let Some(flight) = self.refreshing.take_if(|f| f.until <= now) {
             self.late.push(flight);
             self.refresh_fails("timed_out", Some(0));
         }
@@ -262,26 +234,19 @@ impl Model {
 
     /// Nothing lasts longer than it was meant to, and nothing was sent in the future.
     fn time_goes_back(&mut self, now: u64) {
-        let rules = self.rules();
+        let at_most = |until: &mut u64, full| *until = now.saturating_add(full).min(*until);
         if let Some(until) = &mut self.waiting {
-            *until = now.saturating_add(rules.login_timeout).min(*until);
+            at_most(until, self.rules.login_timeout);
         }
         if let Some((until, length)) = &mut self.backoff {
-            *until = now.saturating_add(*length).min(*until);
+            at_most(until, *length);
         }
-        for flight in self
-            .exchange
-            .iter_mut()
-            .chain(&mut self.refreshing)
-            .chain(&mut self.late)
-        {
-            flight.until = now.saturating_add(rules.request_timeout).min(flight.until);
-            flight.at = now.min(flight.at);
+        let current = self.exchange.iter_mut().chain(&mut self.refreshing);
+        for flight in current.chain(&mut self.late) {
+            at_most(&mut flight.until, self.rules.request_timeout);
+            flight.at = flight.at.min(now);
         }
-        if self
-            .tokens
-            .is_some_and(|t| t.end.is_some() && !self.believes(&t, now))
-        {
+        if self.tokens.is_some_and(|t| !self.believes(&t, now)) {
             self.expires();
         }
     }
@@ -289,7 +254,7 @@ impl Model {
     fn expires(&mut self) {
         if let Some(tokens) = self.tokens.as_mut().filter(|t| !t.ended) {
             tokens.ended = true;
-            self.asks("notify expired");
+            self.asks("3 expired");
         }
     }
 
@@ -300,19 +265,16 @@ impl Model {
     }
 
     fn send_refresh(&mut self) {
-        let token = self
-            .tokens
-            .and_then(|t| t.refresh)
-            .expect("a refresh token");
+        let token = self.tokens.and_then(|t| t.refresh);
         self.rest();
-        self.refreshing = Some(self.send("refresh", token));
+        self.refreshing = Some(self.send("refresh_token", token.expect("one")));
     }
 
     fn send(&mut self, what: &str, number: u64) -> Flight {
         self.requests += 1;
         let (id, at) = (self.requests, self.now);
-        let until = at.saturating_add(self.rules().request_timeout);
-        self.asks(format!("do send {id} {what} {number} until {until}"));
+        let until = at.saturating_add(self.rules.request_timeout);
+        self.asks(format!("2 send {id} {what} {number} until {until}"));
         Flight { id, at, until }
     }
 
@@ -320,91 +282,74 @@ impl Model {
 
     fn callback(&mut self, back: Return) {
         match back {
-            Return::Code(code) if self.waiting.take().is_some() => {
-                self.asks("answer Accepted");
+            Return::Code(code) if self.waiting.is_some() => {
+                self.asks("0 accepted");
+                self.waiting = None;
                 self.exchange = Some(self.send("code", code));
             }
             Return::Denied if self.waiting.is_some() => {
-                self.asks("answer Denied");
+                self.asks("0 denied");
                 self.login_fails("denied");
             }
             _ => {
-                self.asks("answer NotOurs");
-                self.asks("notify callback_ignored");
+                self.asks("0 not_ours");
+                self.asks("3 callback_ignored");
             }
         }
     }
 
     fn login_fails(&mut self, cause: &str) {
-        if self.end_login() {
-            self.asks("persist");
-            self.asks(format!("notify login_failed {cause}"));
+        if self.waiting.take().is_some() || self.exchange.take().is_some() {
+            self.asks("1 persist");
+            self.asks(format!("3 login_failed {cause}"));
         }
     }
 
     // Rows 6 to 13.
 
     fn response(&mut self, id: u64, answer: Answer) {
-        if self.exchange.is_some_and(|flight| flight.id == id) {
-            return match (answer, self.exchange) {
-                (Answer::Tokens(grant), Some(flight)) => {
+        if let Some(flight) = self.exchange.filter(|f| f.id == id) {
+            return match answer {
+                Answer::Tokens(grant) => {
                     self.exchange = None;
                     self.end_session();
-                    self.take(grant, flight, "notify logged_in");
+                    self.take(grant, flight, "3 logged_in");
                 }
-                (answer, _) => self.login_fails(answer.cause()),
+                answer => self.login_fails(answer.cause()),
             };
         }
-        let current = self.refreshing.take_if(|flight| flight.id == id);
-        let late = self.late.iter().position(|flight| flight.id == id);
+        let current = self.refreshing.filter(|f| f.id == id);
+        let late = self.late.iter().position(|f| f.id == id);
         let flight = current.or(late.map(|at| self.late.remove(at)));
         match (flight, answer) {
-            (Some(flight), Answer::Tokens(grant)) => {
-                self.retire_refresh();
-                self.take(grant, flight, "notify refreshed");
-            }
+            (Some(flight), Answer::Tokens(grant)) => self.take(grant, flight, "3 refreshed"),
             (Some(_), answer) if current.is_some() => {
-                let asked = match answer {
-                    Answer::Trouble { retry_after, .. } => Some(retry_after),
-                    _ => None,
-                };
+                self.refreshing = None;
+                self.refresh_fails(answer.cause(), answer.retry_after());
                 self.rejected = answer == Answer::InvalidGrant;
-                self.parked = asked.is_none() && !self.rejected;
+                self.parked = self.backoff.is_none() && !self.rejected;
                 if self.rejected {
-                    self.asks("persist");
+                    self.asks("1 persist");
                 }
-                self.refresh_fails(answer.cause(), asked);
             }
-            _ => self.asks(format!("notify stale_response {id}")),
+            _ => self.asks(format!("3 stale_response {id}")),
         }
     }
 
     /// New tokens; what they leave out stays as it was.
     fn take(&mut self, grant: Grant, flight: Flight, news: &str) {
         let old = self.tokens;
-        let refresh = grant
-            .refresh
-            .then_some(grant.number)
-            .or(old.and_then(|t| t.refresh));
+        let number = grant.number;
+        let given = grant.refresh.then_some(number);
+        let refresh = given.or(old.and_then(|t| t.refresh));
+        let sign_in_due = given.map(|_| flight.at.saturating_add(REFRESH_TOKEN_LIFE));
         let end = match grant.life {
-            Life::Zero => refresh.map(|_| flight.at),
-            Life::Lasts(life) => Some(flight.at.saturating_add(life)),
-            Life::Unknown | Life::Until(_) => None,
+            Lifetime::Zero => refresh.map(|_| flight.at),
+            Lifetime::Lasts(life) => Some(flight.at.saturating_add(life)),
+            Lifetime::Unknown | Lifetime::Until(_) => None,
         };
-        let sign_in_due = grant
-            .refresh
-            .then(|| flight.at.saturating_add(REFRESH_TOKEN_LIFE));
-        self.serials += 1;
         self.tokens = Some(Tokens {
-            token: Token {
-                number: grant.number,
-                serial: self.serials,
-                scope: grant
-                    .scope
-                    .then_some(grant.number)
-                    .or(old.and_then(|t| t.token.scope)),
-                extra: Some(grant.number),
-            },
+            token: self.token(grant, Some(number)),
             refresh,
             from: flight.at,
             end,
@@ -412,19 +357,31 @@ impl Model {
             sign_in_due: sign_in_due.or(old.and_then(|t| t.sign_in_due)),
         });
         self.late.clear();
+        self.refreshing = None;
         self.rest();
         if self.refresh_due().is_some_and(|due| due <= self.now) {
             self.back_off(0);
         } else {
             self.setbacks = 0;
         }
-        self.asks("persist");
+        self.asks("1 persist");
         self.asks(news);
+    }
+
+    fn token(&mut self, grant: Grant, extra: Option<u64>) -> Token {
+        let old = self.tokens.and_then(|t| t.token.scope);
+        self.serials += 1;
+        Token {
+            number: grant.number,
+            serial: self.serials,
+            scope: grant.scope.then_some(grant.number).or(old),
+            extra,
+        }
     }
 
     fn refresh_fails(&mut self, cause: &str, retry_after: Option<u64>) {
         let retry_at = retry_after.map(|asked| self.back_off(asked));
-        self.asks(format!("notify refresh_failed {cause} {retry_at:?}"));
+        self.asks(format!("3 refresh_failed {cause} {retry_at:?}"));
     }
 
     fn back_off(&mut self, asked: u64) -> u64 {
@@ -442,90 +399,45 @@ impl Model {
     // Rows 17 and 18, and a new process.
 
     fn adopt(&mut self, grant: Grant, now: u64) {
-        let scope = self.tokens.and_then(|t| t.token.scope);
+        let token = self.token(grant, None);
         self.end_session();
-        self.serials += 1;
         self.tokens = Some(Tokens {
-            token: Token {
-                number: grant.number,
-                serial: self.serials,
-                scope: grant.scope.then_some(grant.number).or(scope),
-                extra: None,
-            },
+            token,
             refresh: grant.refresh.then_some(grant.number),
             from: now,
             end: match grant.life {
-                Life::Until(end) => Some(end),
+                Lifetime::Until(end) => Some(end),
                 _ => None,
             },
             ended: false,
             sign_in_due: None,
         });
-        self.asks("persist");
+        self.asks("1 persist");
     }
 
     fn log_out(&mut self) {
         self.end_session();
-        self.end_login();
-        self.asks("persist");
-        self.asks("notify session_ended");
+        (self.waiting, self.exchange) = (None, None);
+        self.asks("1 persist");
+        self.asks("3 session_ended");
     }
 
     fn restart(&mut self, now: u64) {
         self.now = now;
-        let latest = now.saturating_add(self.rules().login_timeout);
+        let latest = now.saturating_add(self.rules.login_timeout);
         self.waiting = self.waiting.map(|until| until.min(latest));
-        let usable = self.view(now).token.is_some();
-        let rejected = self.rejected;
-        let tokens = self.tokens.map(|t| Tokens {
-            ended: !usable,
-            ..t
-        });
+        self.exchange = None;
+        let (tokens, rejected) = (self.tokens, self.rejected);
+        let ended = tokens.is_some_and(|t| !self.usable(&t, now));
         self.end_session();
-        (self.tokens, self.rejected, self.exchange) = (tokens, rejected, None);
+        self.tokens = tokens.map(|t| Tokens { ended, ..t });
+        self.rejected = rejected;
     }
 
     fn end_session(&mut self) {
-        self.retire_refresh();
-        self.rest();
-        self.tokens = None;
-        self.setbacks = 0;
+        (self.tokens, self.refreshing) = (None, None);
         self.late.clear();
-    }
-
-    fn end_login(&mut self) -> bool {
-        let url = self.queue.iter().rposition(|asked| asked == "do open_url");
-        let was_there = self.waiting.is_some() || self.exchange.is_some();
-        if let Some(at) = url.filter(|_| was_there) {
-            self.take_back(at);
-        }
-        self.waiting = None;
-        let flight = self.exchange.take();
-        flight.into_iter().for_each(|flight| self.withdraw(flight));
-        was_there
-    }
-
-    fn retire_refresh(&mut self) {
-        let flight = self.refreshing.take();
-        flight.into_iter().for_each(|flight| self.withdraw(flight));
-    }
-
-    fn asks(&mut self, what: impl Into<String>) {
-        self.queue.push(what.into());
-    }
-
-    /// A request that has not been drained need not be sent.
-    fn withdraw(&mut self, flight: Flight) {
-        let request = format!("do send {} ", flight.id);
-        let at = self
-            .queue
-            .iter()
-            .position(|asked| asked.starts_with(&request));
-        at.into_iter().for_each(|at| self.take_back(at));
-    }
-
-    fn take_back(&mut self, at: usize) {
-        self.queue.remove(at);
-        self.fresh -= usize::from(at < self.fresh);
+        self.setbacks = 0;
+        self.rest();
     }
 }
