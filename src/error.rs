@@ -26,11 +26,15 @@ pub enum ConfigError {
     },
     /// This scope holds a character that RFC 6749 section 3.3 does not allow.
     Scope(String),
-    /// The client id is empty or holds something else than printable ASCII (RFC 6749 appendix A.1).
+    /// The client id is empty or holds a control character.
     ClientId,
-    /// The client secret holds something else than printable ASCII (RFC 6749 appendix A.2).
+    /// The client secret holds a control character.
     ClientSecret,
-    /// An extra parameter is one that the flow itself sends.
+    /// The client id holds a `:`, which [`ClientAuth::BasicUnencoded`](crate::ClientAuth) can't send
+    /// (RFC 7617 section 2).
+    ColonInClientId,
+    /// An extra parameter, or one in the authorization endpoint's query, is one that the flow itself
+    /// sends.
     ReservedParameter(String),
     /// An extra parameter is given twice.
     RepeatedParameter(String),
@@ -55,6 +59,7 @@ impl ConfigError {
             Self::Scope(_) => "Scope",
             Self::ClientId => "ClientId",
             Self::ClientSecret => "ClientSecret",
+            Self::ColonInClientId => "ColonInClientId",
             Self::ReservedParameter(_) => "ReservedParameter",
             Self::RepeatedParameter(_) => "RepeatedParameter",
             Self::Parameter { .. } => "Parameter",
@@ -73,14 +78,17 @@ impl fmt::Display for ConfigError {
                 "scope {scope:?}: pass each scope as a string of its own, without spaces or quotes"
             ),
             Self::ClientId => f.write_str(
-                "client id: pass the id the provider gave you, printable ASCII and not empty",
+                "client id: pass the id the provider gave you, not empty and without line breaks or other control characters",
             ),
-            Self::ClientSecret => {
-                f.write_str("client secret: pass the secret the provider gave you, printable ASCII")
-            }
+            Self::ClientSecret => f.write_str(
+                "client secret: pass the secret the provider gave you, without line breaks or other control characters",
+            ),
+            Self::ColonInClientId => f.write_str(
+                "client id: it holds a colon, which unencoded Basic can't send: use ClientAuth::Basic or ClientAuth::Body",
+            ),
             Self::ReservedParameter(name) => write!(
                 f,
-                "parameter {name:?} is set by the login itself: leave it out, or use the builder's own method for it"
+                "parameter {name:?} is set by the login itself: leave it out of the extras and of the endpoint's query, or use the builder's own method for it"
             ),
             Self::RepeatedParameter(name) => {
                 write!(f, "parameter {name:?} is given twice: give it once")
@@ -110,6 +118,8 @@ pub enum Misuse {
     NoRefreshToken,
     /// A refresh is in flight; tokens can be adopted once it has ended.
     RefreshInFlight,
+    /// A token to adopt is empty, or holds something else than visible ASCII.
+    InvalidToken,
     /// The redirect URI is of a kind that this flow's provider does not take. Make it with
     /// [`Client::redirect_uri`](crate::Client::redirect_uri) of the same client.
     RedirectUriNotAllowed,
@@ -125,6 +135,7 @@ impl Misuse {
             Self::NoSession => "NoSession",
             Self::NoRefreshToken => "NoRefreshToken",
             Self::RefreshInFlight => "RefreshInFlight",
+            Self::InvalidToken => "InvalidToken",
             Self::RedirectUriNotAllowed => "RedirectUriNotAllowed",
         }
     }
@@ -138,6 +149,7 @@ impl fmt::Display for Misuse {
             Self::NoSession => "nobody is logged in: begin a login",
             Self::NoRefreshToken => "there is no usable refresh token: begin a login",
             Self::RefreshInFlight => "a refresh is in flight: adopt tokens once it has ended",
+            Self::InvalidToken => "a token to adopt is empty or not visible ASCII",
             Self::RedirectUriNotAllowed => {
                 "the redirect URI was made for another client: use this client's redirect_uri()"
             }

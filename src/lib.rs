@@ -135,7 +135,7 @@
 //! - **PAR, DPoP, mTLS, JARM**: not asked for by programs of this kind.
 
 #![forbid(unsafe_code)]
-#![deny(missing_docs, missing_debug_implementations)]
+#![deny(missing_docs, missing_debug_implementations, clippy::disallowed_methods)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // The table of features names modules that may not be built.
 #![cfg_attr(

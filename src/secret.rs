@@ -30,6 +30,11 @@ impl Secret {
         self.0.as_bytes().ct_eq(text.as_bytes()).into()
     }
 
+    /// Whether it could be a token: visible ASCII, and not nothing (RFC 6749 appendix A.12).
+    pub(crate) fn is_token(&self) -> bool {
+        !self.is_empty() && self.0.bytes().all(|byte| byte.is_ascii_graphic())
+    }
+
     /// Whether the text is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {

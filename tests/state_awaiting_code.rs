@@ -3,8 +3,7 @@
 mod support;
 
 use authflow::{
-    Activity, AuthFlow, CallbackUrl, Cause, Event, IgnoredReason, Misuse, Phase, Provider, State,
-    WhatNow,
+    Activity, CallbackUrl, Cause, Event, IgnoredReason, Misuse, Phase, Provider, State, WhatNow,
 };
 use serde_json::json;
 use support::scenario::*;
@@ -372,68 +371,4 @@ fn a_clock_that_went_back_during_the_exchange_gives_a_usable_session() {
             s.wait()
         );
     }
-}
-
-// Restarts.
-
-#[test]
-fn a_restarted_program_finishes_the_login() {
-    let s = Scenario::new().awaiting_code();
-    let before = s.view();
-    let mut s = s.restarted();
-    assert_eq!(s.view(), before);
-    s.after(secs(30)).redirect("code=c");
-    let mut never_restarted = Scenario::new().awaiting_code();
-    never_restarted.after(secs(30)).redirect("code=c");
-    assert_eq!(s.request(), never_restarted.request()); // same verifier, same redirect URI
-    s.answer(tokens("AT-1"));
-    assert_eq!(s.said(), "Persist, LoggedIn");
-}
-
-#[test]
-fn a_login_keeps_its_deadline_over_a_restart_even_if_the_clock_went_back() {
-    let mut s = Scenario::new().awaiting_code();
-    s.after(LOGIN_TIMEOUT);
-    let mut s = s.restarted();
-    s.tick();
-    assert_eq!(s.failure().cause, Cause::TimedOut);
-
-    let mut s = Scenario::new().awaiting_code();
-    s.clock_goes_back(secs(86_400));
-    assert_eq!(s.restarted().wait(), Some(LOGIN_TIMEOUT));
-}
-
-#[test]
-fn an_exchange_does_not_survive_a_restart() {
-    let mut s = Scenario::new().exchanging().restarted();
-    assert_eq!(s.state(), State::Unauthorized);
-    s.answer(tokens("AT-1"));
-    assert_eq!(s.said(), "StaleResponse");
-    let s = s.exchanging();
-    assert_ne!(s.requests[0].id(), s.requests[1].id());
-}
-
-#[test]
-fn a_restart_keeps_both_the_session_and_the_login_over_it() {
-    let s = Scenario::new().authorized().awaiting_code();
-    let before = s.view();
-    let mut s = s.restarted();
-    assert_eq!(s.view(), before);
-    assert_eq!(s.access_token(), Some("AT-1"));
-    s.fire(Event::CancelLogin);
-    assert_eq!(s.state(), State::Authorized);
-}
-
-#[test]
-fn a_snapshot_of_the_exchange_has_the_old_session_in_it() {
-    let s = Scenario::new().authorized().exchanging().restarted();
-    assert_eq!(s.state(), State::Authorized);
-    assert_eq!(s.access_token(), Some("AT-1"));
-}
-
-#[test]
-fn a_flow_goes_on_from_a_snapshot_that_was_taken_by_value() {
-    let s = Scenario::new().awaiting_code();
-    let flow = AuthFlow::restore(s.flow.client().clone(), s.flow.snapshot(), s.now).unwrap();
-    assert_eq!(Scenario::going_on_with(flow, s.now).view(), s.view());
 }

@@ -368,6 +368,7 @@ A session that does not refresh by itself: *backoff* waits after a failure, *par
 {special}";
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the documentation is a file")]
 fn the_table_in_the_documentation_is_what_the_machine_does() {
     let rendered = render();
     if std::env::var_os("UPDATE_DOCS").is_some() {

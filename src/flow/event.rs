@@ -80,7 +80,8 @@ pub struct TokenSet {
 }
 
 impl TokenSet {
-    /// A bearer token of unknown lifetime and the scopes that the client asks for.
+    /// A bearer token of unknown lifetime. Its scopes are those of the session it replaces, or else
+    /// those that the client asks for.
     pub fn new(access_token: impl Into<Secret>) -> Self {
         Self {
             access_token: access_token.into(),
@@ -114,5 +115,11 @@ impl TokenSet {
     pub fn authorized_at(mut self, at: Timestamp) -> Self {
         self.authorized_at = Some(at);
         self
+    }
+
+    /// Tokens are visible ASCII (RFC 6749 appendix A.12); anything else could not be sent.
+    pub(crate) fn is_sound(&self) -> bool {
+        let tokens = [Some(&self.access_token), self.refresh_token.as_ref()];
+        tokens.into_iter().flatten().all(Secret::is_token)
     }
 }

@@ -10,6 +10,7 @@ use crate::flow::action::{Action, Verdict};
 use crate::flow::event::{Event, TokenSerial, TokenSet};
 use crate::flow::notice::Notice;
 use crate::flow::outbox::Outbox;
+use crate::flow::tokens::{Tokens, expiry};
 use crate::flow::{Activity, State};
 use crate::provider::client::Client;
 use crate::secret::Secret;
@@ -19,9 +20,8 @@ use crate::wire::callback::{self, Answer, AuthorizationCode, CallbackUrl, Ignore
 use crate::wire::http::{HttpRequest, HttpResponse, RequestId, TransportError};
 use crate::wire::pkce::LoginSecrets;
 use crate::wire::redirect::RedirectUri;
-use crate::wire::scope::Scopes;
 use crate::wire::token_request::Grant;
-use crate::wire::token_response::{self, Extra, Lifetime, TokenResponse, TokenType};
+use crate::wire::token_response::{self, Extra, TokenResponse, TokenType};
 
 type HttpResult = Result<HttpResponse, TransportError>;
 
@@ -69,22 +69,6 @@ pub(crate) struct Session {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Tokens {
-    pub(crate) serial: TokenSerial,
-    pub(crate) access_token: Secret,
-    pub(crate) token_type: TokenType,
-    pub(crate) refresh_token: Option<Secret>,
-    pub(crate) scopes: Scopes,
-    pub(crate) extra: Extra,
-    /// When the request was sent that brought the access token.
-    pub(crate) obtained_at: Timestamp,
-    pub(crate) expires_at: Option<Timestamp>,
-    /// When the person gave their consent.
-    pub(crate) authorized_at: Option<Timestamp>,
-    pub(crate) refresh_token_expires_at: Option<Timestamp>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Refresh {
     Idle,
     InFlight {
@@ -106,6 +90,9 @@ pub(crate) struct Sent {
     id: RequestId,
     at: Timestamp,
 }
+
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 
 /// How many requests given up on are remembered. Each has waited a whole timeout and a backoff, so
 /// no server answers later than this.
@@ -203,6 +190,7 @@ impl Machine {
                 Some(session) if !session.can_refresh() => Err(Misuse::NoRefreshToken),
                 Some(_) => Ok(()),
             },
+            Event::AdoptTokens(set) if !set.is_sound() => Err(Misuse::InvalidToken),
             Event::AdoptTokens(_) if matches!(refresh, Some(Refresh::InFlight { .. })) => {
                 Err(Misuse::RefreshInFlight)
             }
@@ -231,21 +219,26 @@ impl Machine {
         self.refresh_if_due(client, now, out);
     }
 
-    /// Row 24. No wait may grow longer than it was meant to be, and a token from the future is not
-    /// believed: its expiry can no longer be told.
+    /// Row 24. No wait may grow longer than it was meant to be, no request was sent later than now,
+    /// and a token from the future is not believed: its expiry can no longer be told.
     fn clock_went_back(&mut self, client: &Client, now: Timestamp, out: &mut Outbox) {
         if let Some(login) = &mut self.login {
-            let full = match login.exchange {
-                Some(_) => client.request_timeout,
-                None => client.login_timeout,
-            };
+            let mut full = client.login_timeout;
+            if let Some(exchange) = &mut login.exchange {
+                full = client.request_timeout;
+                exchange.sent_at = exchange.sent_at.min(now);
+            }
             login.deadline = login.deadline.min(now.saturating_add(full));
         }
         let Some(session) = &mut self.session else {
             return;
         };
+        for late in &mut session.late {
+            late.at = late.at.min(now);
+        }
         match &mut session.refresh {
-            Refresh::InFlight { deadline, .. } => {
+            Refresh::InFlight { sent, deadline } => {
+                sent.at = sent.at.min(now);
                 *deadline = (*deadline).min(now.saturating_add(client.request_timeout));
             }
             Refresh::Backoff { until, wait } => *until = (*until).min(now.saturating_add(*wait)),
@@ -492,16 +485,16 @@ impl Machine {
         out.push(Action::Notify(Notice::Refreshed));
     }
 
-    /// Fresh tokens may have ended or be due again already, by a slow answer or a server that says
-    /// `expires_in: 0`. Then the next automatic refresh waits as after a failure, so that no server
-    /// can cause a storm.
+    /// Fresh tokens may have ended or be due again at once, by a slow answer or a server whose tokens
+    /// live for a second or none. Then the next automatic refresh waits as after a failure, so that
+    /// no server can cause a storm.
     fn settle(&mut self, client: &Client, now: Timestamp) {
         let Some(session) = &mut self.session else {
             return;
         };
         session.expired = session.tokens.have_ended(now);
         match session.refresh_due(client) {
-            Some(due) if now >= due => session.back_off(None, now),
+            Some(due) if due <= now.saturating_add(FIRST_BACKOFF) => session.back_off(None, now),
             _ => session.setbacks = 0,
         }
     }
@@ -704,47 +697,13 @@ impl Session {
 
     /// 1 s, 2 s, 4 s … 60 s, or what the server asked for if that is longer.
     fn back_off(&mut self, asked: Option<Duration>, now: Timestamp) {
-        let own = Duration::from_secs((1 << self.setbacks.min(6)).min(60));
+        let own = (FIRST_BACKOFF * (1 << self.setbacks.min(6))).min(LONGEST_BACKOFF);
         let wait = asked.unwrap_or_default().max(own);
         self.setbacks = self.setbacks.saturating_add(1);
         self.refresh = Refresh::Backoff {
             until: now.saturating_add(wait),
             wait,
         };
-    }
-}
-
-impl Tokens {
-    fn have_ended(&self, now: Timestamp) -> bool {
-        self.expires_at.is_some_and(|end| now >= end)
-    }
-
-    /// When to refresh: the leeway before the end, but not in the first half of the token's life.
-    fn refresh_at(&self, client: &Client) -> Option<Timestamp> {
-        let end = self.expires_at?;
-        let half = end.saturating_since(self.obtained_at) / 2;
-        Some(end.saturating_sub(client.leeway.min(half)))
-    }
-
-    /// Whether `now` is not before the tokens were made. Their end means nothing otherwise; if they
-    /// have none, nothing is lost.
-    pub(crate) fn are_believable(&self, client: &Client, now: Timestamp) -> bool {
-        self.expires_at.is_none() || now >= self.obtained_at.saturating_sub(client.leeway)
-    }
-
-    /// Whether the access token can be used.
-    pub(crate) fn are_usable(&self, client: &Client, now: Timestamp) -> bool {
-        !self.have_ended(now) && self.are_believable(client, now)
-    }
-}
-
-/// Zero with a refresh token at hand means "already expired"; without one it can only mean that the
-/// server does not know.
-fn expiry(lifetime: Lifetime, sent_at: Timestamp, has_refresh_token: bool) -> Option<Timestamp> {
-    match lifetime {
-        Lifetime::Unknown => None,
-        Lifetime::Zero => has_refresh_token.then_some(sent_at),
-        Lifetime::Seconds(seconds) => Some(sent_at.saturating_add(Duration::from_secs(seconds))),
     }
 }
 

@@ -7,7 +7,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::flow::event::TokenSerial;
-use crate::flow::machine::{Login, Machine, Refresh, Session, Tokens};
+use crate::flow::machine::{Login, Machine, Refresh, Session};
+use crate::flow::tokens::Tokens;
 use crate::provider::client::Client;
 use crate::secret::Secret;
 use crate::time::Timestamp;
@@ -16,6 +17,8 @@ use crate::wire::scope::Scopes;
 use crate::wire::token_response::{Extra, TokenType};
 
 const VERSION: u64 = 1;
+/// No flow counts further than this; beyond it a counter could overflow.
+const MAX_COUNT: u64 = 1 << 62;
 
 /// A saved flow: the tokens, and a login that waits for its callback. The only serializable type.
 ///
@@ -185,6 +188,9 @@ impl Snapshot {
         if self.provider != client.provider.id() || self.client_id != client.id {
             return Err(RestoreError::OtherClient);
         }
+        if self.requests.max(self.serials) > MAX_COUNT {
+            return Err(RestoreError::Damaged);
+        }
         let login = self
             .login
             .map(|login| login.restore(client, now))
@@ -254,13 +260,12 @@ impl SavedSession {
     }
 
     fn restore(self, client: &Client, now: Timestamp) -> Result<Session, RestoreError> {
-        let is_token = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
-        let refresh_token_is_sound = self
-            .refresh_token
-            .iter()
-            .all(|token| is_token(token.expose()));
         let type_is_sound = self.token_type.bytes().all(|b| matches!(b, b' '..=b'~'));
-        if !is_token(self.access_token.expose()) || !refresh_token_is_sound || !type_is_sound {
+        let is_sound = type_is_sound
+            && self.access_token.is_token()
+            && self.refresh_token.iter().all(Secret::is_token)
+            && self.serial <= MAX_COUNT;
+        if !is_sound {
             return Err(RestoreError::Damaged);
         }
         let tokens = Tokens {
@@ -268,7 +273,7 @@ impl SavedSession {
             access_token: self.access_token,
             token_type: TokenType::new(self.token_type, &client.provider.repairs),
             refresh_token: self.refresh_token,
-            scopes: Scopes::granted(&self.scopes),
+            scopes: Scopes::saved(&self.scopes),
             extra: Extra(self.extra),
             obtained_at: Timestamp::from_millis(self.obtained_at),
             expires_at: self.expires_at.map(Timestamp::from_millis),

@@ -165,7 +165,8 @@ impl ClientBuilder {
     }
 
     /// Whether the machine refreshes on a `Tick` when the time has come (the default), or only when
-    /// told by [`Event::Refresh`](crate::Event::Refresh).
+    /// told by [`Event::Refresh`](crate::Event::Refresh). A refresh that was told and failed for lack
+    /// of an answer is tried again in either case.
     pub fn auto_refresh(mut self, on: bool) -> Self {
         self.auto_refresh = on;
         self
@@ -203,12 +204,17 @@ impl ClientBuilder {
     /// # Errors
     /// [`ConfigError`] for whatever can't work, with a text that says what to write instead.
     pub fn build(self) -> Result<Client, ConfigError> {
-        let is_vschar = |text: &str| text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-        if self.id.is_empty() || !is_vschar(&self.id) {
+        // RFC 6749 appendix A allows ASCII only, but its appendix B says how to send more.
+        if self.id.is_empty() || self.id.contains(char::is_control) {
             return Err(ConfigError::ClientId);
         }
-        if !self.secret.iter().all(|secret| is_vschar(secret.expose())) {
-            return Err(ConfigError::ClientSecret);
+        if let Some(secret) = &self.secret {
+            if secret.expose().contains(char::is_control) {
+                return Err(ConfigError::ClientSecret);
+            }
+            if self.auth == ClientAuth::BasicUnencoded && self.id.contains(':') {
+                return Err(ConfigError::ColonInClientId);
+            }
         }
         check_params(&self.authorize_params, &authorize::RESERVED)?;
         check_params(&self.token_params, &token_request::RESERVED)?;

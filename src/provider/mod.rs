@@ -153,19 +153,24 @@ impl ProviderBuilder {
             endpoint("authorization endpoint", &self.authorization_endpoint)?;
         let token_endpoint = endpoint("token endpoint", &self.token_endpoint)?;
         for pair in form::decode(authorization_endpoint.query()) {
-            let reserved = pair.is_ok_and(|(name, _)| authorize::RESERVED.contains(&&*name));
-            if reserved {
-                return Err(ConfigError::Endpoint {
-                    name: "authorization endpoint",
-                    problem: "its query sets a parameter that the login itself sends: leave it out",
-                });
+            match pair {
+                Ok((name, _)) if authorize::RESERVED.contains(&&*name) => {
+                    return Err(ConfigError::ReservedParameter(name.into_owned()));
+                }
+                _ => {}
             }
         }
         if self.iss_required && self.issuer.is_none() {
             return Err(ConfigError::IssuerMissing);
         }
         for origin in &self.api_origins {
-            Endpoint::parse("API origin", origin, self.http_on_loopback)?;
+            // A path would promise that the token goes no further than that.
+            if !Endpoint::parse("API origin", origin, self.http_on_loopback)?.is_origin() {
+                return Err(ConfigError::Endpoint {
+                    name: "API origin",
+                    problem: "leave out the path and the query, as in https://api.example",
+                });
+            }
         }
         Ok(Provider {
             authorization_endpoint,

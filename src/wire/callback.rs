@@ -8,7 +8,7 @@ use crate::error::OAuthError;
 use crate::secret::Secret;
 use crate::wire::form;
 use crate::wire::redirect::RedirectUri;
-use crate::wire::text::{error_code, printable};
+use crate::wire::text;
 
 /// What reached the redirect URI: a full URL, a request target (`/callback?code=…`), or a query
 /// behind a `?`. `Debug` hides it, because it carries a code.
@@ -165,7 +165,7 @@ pub(crate) fn validate(
                     None | Some("") => IgnoredReason::StateMissing,
                     Some(_) => IgnoredReason::StateMismatch,
                 },
-                error: seen.error.as_deref().map(error_code),
+                error: given(seen.error).map(|code| text::error_code(&code, &[expected.state])),
             });
         }
     }
@@ -185,11 +185,13 @@ pub(crate) fn validate(
         (None, None) => Err(IgnoredReason::Nothing.into()),
         (Some(code), None) => Ok(Answer::Code(AuthorizationCode(code.as_ref().into()))),
         (None, Some(error)) => {
-            let text = |value: Option<Cow<'_, str>>| printable(&value?, &[expected.state]);
+            let secrets = [expected.state];
+            let description = given(seen.description);
+            let uri = given(seen.uri);
             Ok(Answer::Error(OAuthError {
-                code: error_code(&error),
-                description: text(seen.description),
-                uri: text(seen.uri),
+                code: text::error_code(&error, &secrets),
+                description: description.and_then(|value| text::printable(&value, &secrets)),
+                uri: uri.and_then(|value| text::uri(&value, &secrets)),
                 status: None,
                 retry_after: None,
             }))
@@ -241,7 +243,7 @@ impl<'a> Parameters<'a> {
             };
             // Texts for people are cleaned where they are shown.
             let is_prose = matches!(name.as_ref(), "error_description" | "error_uri");
-            if !is_prose && !value.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            if !is_prose && value.contains(char::is_control) {
                 return Err(IgnoredReason::Malformed.into());
             }
             if slot.replace(value).is_some() {

@@ -39,12 +39,13 @@ impl Endpoint {
             }
             _ => return Err(fault("write an https URL")),
         }
-        if url.host().is_none() || !address.contains("://") {
+        let authority = authority(address).unwrap_or_default();
+        if authority.is_empty() {
             return Err(fault(
                 "write a URL with a host, such as https://as.example/token",
             ));
         }
-        if !url.username().is_empty() || url.password().is_some() {
+        if authority.contains('@') {
             return Err(fault(
                 "leave out the user name and password before the @: the client authenticates by its own id and secret",
             ));
@@ -57,6 +58,12 @@ impl Endpoint {
 
     pub(crate) fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether there is nothing after the authority.
+    pub(crate) fn is_origin(&self) -> bool {
+        let rest = self.0.split_once("//").map_or("", |(_, rest)| rest);
+        Some(rest.strip_suffix('/').unwrap_or(rest)) == authority(&self.0)
     }
 
     pub(crate) fn query(&self) -> &str {
@@ -74,6 +81,13 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     }
 }
 
+/// What stands between the `//` and the path, as written: a parser would mend `https:as.example` and
+/// `https:///as.example`, and drop an empty user name.
+pub(crate) fn authority(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once(':')?;
+    rest.strip_prefix("//")?.split(['/', '?', '#']).next()
+}
+
 /// The characters of RFC 3986, nothing that a parser would drop or rewrite.
 pub(crate) fn is_uri_text(text: &str) -> bool {
     let is_uri_byte = |byte: u8| match byte {
@@ -81,4 +95,36 @@ pub(crate) fn is_uri_text(text: &str) -> bool {
         _ => byte.is_ascii_graphic(),
     };
     !text.is_empty() && text.bytes().all(is_uri_byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mends_nothing() {
+        let parse = |address| Endpoint::parse("token endpoint", address, true).is_ok();
+        assert!(parse("https://as.example/token?x=a@b"));
+        for bad in [
+            "https:as.example/token",
+            "https:/as.example/token",
+            "https:///as.example/token",
+            "https:as.example/token?x=https://as.example",
+            "https://@as.example/token",
+            "https://:@as.example/token",
+            "http://@127.0.0.1/token",
+        ] {
+            assert!(!parse(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_origin_has_no_path() {
+        let is_origin = |address: &str| Endpoint(address.to_owned()).is_origin();
+        assert!(is_origin("https://api.example"));
+        assert!(is_origin("https://api.example:8443/"));
+        for more in ["/v1", "//", "/api.example", "?x=1", "/?x=//api.example"] {
+            assert!(!is_origin(&format!("https://api.example{more}")), "{more}");
+        }
+    }
 }

@@ -28,10 +28,13 @@ pub(crate) fn decode(
     })
 }
 
+/// Whether what follows a `%` makes it an escape.
+pub(crate) fn is_escape(rest: &str) -> bool {
+    matches!(rest.as_bytes(), [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit())
+}
+
 fn decode_text(text: &str) -> Result<Cow<'_, str>, Malformed> {
-    let escapes_are_whole = text.split('%').skip(1).all(|rest| {
-        matches!(rest.as_bytes(), [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit())
-    });
+    let escapes_are_whole = text.split('%').skip(1).all(is_escape);
     if !escapes_are_whole {
         return Err(Malformed);
     }
@@ -49,8 +52,9 @@ fn decode_text(text: &str) -> Result<Cow<'_, str>, Malformed> {
 
 /// A form body.
 pub(crate) fn encode(pairs: &[(&str, &str)]) -> String {
+    // Enough for all escapes: a string that grows leaves copies of its secrets behind.
     let length: usize = pairs.iter().map(|(k, v)| k.len() + v.len() + 2).sum();
-    let mut form = url::form_urlencoded::Serializer::new(String::with_capacity(length * 3 / 2));
+    let mut form = url::form_urlencoded::Serializer::new(String::with_capacity(length * 3));
     // Strings in pairs cannot fail to serialize.
     let _ = pairs.serialize(serde_urlencoded::Serializer::new(&mut form));
     form.finish()

@@ -38,6 +38,14 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// The text of a string, a number or a boolean. What an object or an array holds is not text.
+    pub(crate) fn scalar(&self) -> Option<String> {
+        match self {
+            Self::Json(raw) if raw.starts_with(['{', '[']) => None,
+            _ => self.string().or_else(|| Some(self.raw())),
+        }
+    }
+
     /// The members, if it is an object.
     pub(crate) fn object(&self) -> Option<Members<'a>> {
         match self {
@@ -139,6 +147,16 @@ impl<'a> Members<'a> {
     pub(crate) fn set(&mut self, name: &str, value: Value<'a>) {
         self.0.retain(|(known, _)| known != name);
         self.0.push((name.to_owned(), value));
+    }
+
+    /// Gives a member another name, in the place of any that has it. One that repeats still does.
+    pub(crate) fn rename(&mut self, from: &str, to: &str) {
+        if from == to || !self.has(from) {
+            return;
+        }
+        self.0.retain(|(known, _)| known != to);
+        let named = self.0.iter_mut().filter(|(known, _)| known == from);
+        named.for_each(|(known, _)| to.clone_into(known));
     }
 
     /// Takes a member out.

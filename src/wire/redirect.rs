@@ -4,7 +4,7 @@
 use url::{Host, Url};
 
 use crate::error::ConfigError;
-use crate::wire::endpoint::{is_loopback, is_uri_text};
+use crate::wire::endpoint::{authority, is_loopback, is_uri_text};
 
 /// A checked redirect URI. Made by [`Client::redirect_uri`](crate::Client::redirect_uri).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,12 +53,13 @@ impl RedirectUri {
         let Ok(url) = Url::parse(text) else {
             return fault("write an absolute URI, such as http://127.0.0.1:8888/callback");
         };
-        if !url.username().is_empty() || url.password().is_some() {
+        let authority = authority(text).unwrap_or_default();
+        if authority.contains('@') {
             return fault("leave out the user name and password before the @");
         }
         let kind = match url.scheme() {
-            "https" | "http" if !text.contains("://") => {
-                return fault("write the scheme with two slashes, such as https://app.example/cb");
+            "https" | "http" if authority.is_empty() => {
+                return fault("write two slashes and a host, such as https://app.example/cb");
             }
             "https" => Kind::Https,
             "http" if is_loopback(&url) => Kind::Loopback,
@@ -108,6 +109,10 @@ impl RedirectUri {
         if callback == own {
             return true;
         }
+        // A parser would drop line breaks and turn backslashes.
+        if !is_uri_text(callback) {
+            return false;
+        }
         let Ok(own_url) = Url::parse(own) else {
             return false;
         };
@@ -121,13 +126,12 @@ impl RedirectUri {
         let same_place = url.scheme() == own_url.scheme()
             && url.host() == own_url.host()
             && url.port_or_known_default() == own_url.port_or_known_default()
-            && url.username().is_empty()
-            && url.password().is_none();
+            && !authority(callback).is_some_and(|authority| authority.contains('@'));
         let path = raw_path(callback);
         same_place && (path == own_url.path() || path == raw_path(own))
     }
 
-    /// The pairs of the URI's own query, which come back in front of the response's.
+    /// The URI's own query, which comes back in front of the response's.
     pub(crate) fn query(&self) -> &str {
         self.text.split_once('?').map_or("", |(_, query)| query)
     }
@@ -141,5 +145,36 @@ fn raw_path(url: &str) -> &str {
     match rest.strip_prefix("//") {
         Some(rest) => rest.find('/').map_or("/", |at| &rest[at..]),
         None => rest,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mends_nothing() {
+        let parse = |text| RedirectUri::parse(text, RedirectRules::default());
+        for bad in [
+            "http:127.0.0.1:8888/cb",
+            "http:///127.0.0.1:8888/cb",
+            "http://@127.0.0.1:8888/cb",
+            "https:app.example/cb?x=://",
+        ] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+        let uri = parse("http://127.0.0.1:8888/cb").unwrap();
+        assert!(uri.is_at("http://127.0.0.1:8888/cb"));
+        for elsewhere in [
+            "http://127.0.0.1:8888\\cb",
+            "http:\\\\127.0.0.1:8888/cb",
+            "ht\ntp://127.0.0.1:8888/cb",
+            "http:127.0.0.1:8888/cb",
+            "http:////127.0.0.1:8888/cb",
+            "http://@127.0.0.1:8888/cb",
+            "http://\u{ff11}27.0.0.1:8888/cb",
+        ] {
+            assert!(!uri.is_at(elsewhere), "{elsewhere}");
+        }
     }
 }

@@ -74,11 +74,7 @@ pub(crate) fn apply(steps: &[RepairStep], members: &mut Members<'_>) {
                     members.replace_with(inner);
                 }
             }
-            RepairStep::Rename { from, to } => {
-                if let Some(value) = members.take(from) {
-                    members.set(to, value);
-                }
-            }
+            RepairStep::Rename { from, to } => members.rename(from, to),
             RepairStep::ErrorsArray => {
                 let errors = members.get("errors").and_then(|value| value.array());
                 let first = errors.and_then(|list| list.first()?.object());

@@ -1,5 +1,6 @@
 //! Scopes (RFC 6749 section 3.3).
 
+use std::collections::HashSet;
 use std::fmt;
 
 use crate::error::ConfigError;
@@ -16,38 +17,43 @@ impl Scopes {
     /// [`ConfigError::Scope`] names the first scope that holds a space, a quote, a backslash, a
     /// control or non-ASCII character, or nothing at all.
     pub fn new<S: AsRef<str>>(scopes: impl IntoIterator<Item = S>) -> Result<Self, ConfigError> {
-        let mut list = Self::default();
-        for scope in scopes {
+        let scopes: Vec<S> = scopes.into_iter().collect();
+        let is_bad = |scope: &&S| {
             let scope = scope.as_ref();
-            if scope.is_empty() || !scope.bytes().all(is_scope_byte) {
-                return Err(ConfigError::Scope(scope.to_owned()));
-            }
-            list.push(scope);
+            scope.is_empty() || !scope.bytes().all(is_scope_byte)
+        };
+        match scopes.iter().find(is_bad) {
+            Some(bad) => Err(ConfigError::Scope(bad.as_ref().to_owned())),
+            None => Ok(Self::once_each(scopes.iter().map(AsRef::as_ref))),
         }
-        Ok(list)
     }
 
     /// What a server said: nothing is refused, scopes are parted by spaces, or by commas where there
     /// is no space.
     pub(crate) fn granted(text: &str) -> Self {
         let separator = if text.trim().contains(' ') { ' ' } else { ',' };
-        let mut list = Self::default();
-        for scope in text.split(separator).map(str::trim) {
-            if !scope.contains(|c: char| c.is_control() || c == ' ') {
-                list.push(scope);
-            }
-        }
-        list
+        Self::listed(text.split(separator))
     }
 
-    pub(crate) fn push(&mut self, scope: &str) {
-        if scope.is_empty() || self.contains(scope) {
-            return;
-        }
-        if !self.0.is_empty() {
-            self.0.push(' ');
-        }
-        self.0.push_str(scope);
+    /// What [`as_str`](Self::as_str) gave.
+    pub(crate) fn saved(text: &str) -> Self {
+        Self::listed(text.split(' '))
+    }
+
+    /// What a server listed one by one.
+    pub(crate) fn listed<'a>(scopes: impl IntoIterator<Item = &'a str>) -> Self {
+        let scopes = scopes.into_iter().map(str::trim);
+        let is_plain = |scope: &&str| !scope.contains(|c: char| c.is_control() || c == ' ');
+        Self::once_each(scopes.filter(is_plain))
+    }
+
+    /// A server's list may be a megabyte long, so the repeated are found by a set.
+    fn once_each<'a>(scopes: impl Iterator<Item = &'a str>) -> Self {
+        let mut seen = HashSet::new();
+        let fresh: Vec<_> = scopes
+            .filter(|scope| !scope.is_empty() && seen.insert(*scope))
+            .collect();
+        Self(fresh.join(" "))
     }
 
     /// The scopes, in the order given.
@@ -69,7 +75,8 @@ impl Scopes {
 
     /// Those of `self` that `other` lacks.
     pub fn without<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a str> {
-        self.iter().filter(|scope| !other.contains(scope))
+        let others: HashSet<&str> = other.iter().collect();
+        self.iter().filter(move |scope| !others.contains(scope))
     }
 
     /// The value of the `scope` parameter: parted by single spaces.
@@ -102,4 +109,30 @@ impl fmt::Display for Scopes {
 
 const fn is_scope_byte(byte: u8) -> bool {
     matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_servers_say() {
+        let of = |text| Scopes::granted(text).as_str().to_owned();
+        assert_eq!(of(" a  b a "), "a b");
+        assert_eq!(of("a,b,,a"), "a b");
+        assert_eq!(of("a,b c"), "a,b c");
+        assert_eq!(of("a \u{1b}[31m b"), "a b");
+        assert_eq!(of(""), "");
+    }
+
+    #[test]
+    fn a_megabyte_of_scopes_takes_no_time() {
+        let text = |first: u32| {
+            let scopes = (first..first + 150_000).map(|number| format!("{number:x}"));
+            scopes.collect::<Vec<_>>().join(" ")
+        };
+        let (some, others) = (Scopes::granted(&text(0)), Scopes::granted(&text(1)));
+        assert_eq!(some.without(&others).collect::<Vec<_>>(), ["0"]);
+        assert_ne!(some, others);
+    }
 }

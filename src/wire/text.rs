@@ -3,12 +3,15 @@
 use zeroize::Zeroizing;
 
 use crate::secret::Secret;
-use crate::wire::form::percent_encode;
+use crate::wire::form::{is_escape, percent_encode};
 
 const MAX_TEXT: usize = 256;
 const MAX_SNIPPET: usize = 120;
-/// How much of a body a snippet is made from: enough to reach past white space and markup.
+/// How much of a body a snippet is looked for in: enough to reach past white space and markup.
 const MAX_SCAN: usize = 4096;
+/// Less is no secret, and taking it out would leave no readable text.
+const MIN_SECRET: usize = 4;
+const REDACTED: &str = "[redacted]";
 /// Words that stand beside a secret in some body.
 const TELLING: [&str; 9] = [
     "token",
@@ -21,8 +24,6 @@ const TELLING: [&str; 9] = [
     "credential",
     "apikey",
 ];
-/// What may hide such a word, or a secret that we know, from the search.
-const ESCAPES: [&str; 4] = ["\\u", "&#", "%2", "%3"];
 
 /// At most 256 bytes of the characters that RFC 6749 section 5.2 allows in a description: printable
 /// ASCII without `"` and `\`. Control characters end here, before they reach a terminal; so does any
@@ -39,12 +40,178 @@ pub(crate) fn uri(text: &str, secrets: &[&Secret]) -> Option<String> {
 
 /// An error code: verbatim, unless it is nothing that could be shown.
 pub(crate) fn error_code(code: &str, secrets: &[&Secret]) -> String {
-    let is_plain = code.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-    let cleaned = clean(code, secrets, MAX_TEXT).unwrap_or_else(|| "unknown".to_owned());
-    // Quotes and backslashes are all that cleaning would take from these.
-    let is_safe = is_plain && code.len() <= MAX_TEXT && !code.trim().is_empty();
-    if is_safe && !cleaned.contains(REDACTED) {
+    let is_plain = code.len() <= MAX_TEXT
+        && code.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+        && !code.trim().is_empty();
+    if is_plain && redact(code, secrets) == code {
         return code.to_owned();
     }
-    cleaned
+    printable(code, secrets).unwrap_or_else(|| "unknown".to_owned())
+}
+
+/// A short piece of a body that could not be read, or nothing where it may hold a secret that we
+/// don't know: a token response that was cut off, for instance.
+pub(crate) fn snippet(body: &str, secrets: &[&Secret]) -> Option<String> {
+    // Before the cut, so that no part of a secret is left standing at it.
+    let body = redact(body, secrets);
+    let mut end = body.len().min(MAX_SCAN);
+    while !body.is_char_boundary(end) {
+        end -= 1;
+    }
+    let mut start = &body[..end];
+    if end < body.len() {
+        start = start.trim_end_matches(is_token_char);
+    }
+    let letters: String = start
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .map(|c| c.to_ascii_lowercase())
+        .collect();
+    let tells = TELLING.iter().any(|word| letters.contains(word)) || start.contains("code=");
+    if tells || has_escapes(start) {
+        return None;
+    }
+    clean(&without_tokens(start), secrets, MAX_SNIPPET)
+}
+
+/// Whether a telling word could be written in another way: `\u0074oken`, `%74oken`, `&#116;oken`.
+fn has_escapes(text: &str) -> bool {
+    text.contains("\\u") || text.contains("&#") || text.split('%').skip(1).any(is_escape)
+}
+
+/// The text with `...` in the place of whatever looks like a token that stands alone: a long run, or
+/// a shorter one of letters and digits mixed.
+fn without_tokens(text: &str) -> String {
+    let is_token = |run: &str| {
+        let has = |kind: fn(&u8) -> bool| run.as_bytes().iter().any(kind);
+        let is_mixed = has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic);
+        run.len() > 32 || (run.len() >= 16 && is_mixed)
+    };
+    let mut shown = String::with_capacity(text.len());
+    for piece in text.split_inclusive(|c| !is_token_char(c)) {
+        let run = piece.trim_end_matches(|c| !is_token_char(c));
+        shown.push_str(if is_token(run) { "..." } else { run });
+        shown.push_str(&piece[run.len()..]);
+    }
+    shown
+}
+
+/// The characters of base64, of base64url, and of a JWT.
+fn is_token_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~' | '+' | '/' | '=')
+}
+
+fn clean(text: &str, secrets: &[&Secret], max: usize) -> Option<String> {
+    // After what can't be shown is gone: it may have parted a secret.
+    let mut shown = redact(&showable(text), secrets);
+    shown.truncate(max);
+    let trimmed = shown.trim();
+    (!trimmed.is_empty()).then(|| trimmed.to_owned())
+}
+
+fn showable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_whitespace() { ' ' } else { c })
+        .filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\'))
+        .collect()
+}
+
+/// Takes the secrets out: as they are, as they are shown, and percent-encoded.
+fn redact(text: &str, secrets: &[&Secret]) -> String {
+    let mut text = text.to_owned();
+    for secret in secrets.iter().map(|secret| secret.expose()) {
+        let shown = Zeroizing::new(showable(secret));
+        let encoded = Zeroizing::new(percent_encode(secret).collect::<String>());
+        for spelling in [secret, &shown, &encoded] {
+            if spelling.len() >= MIN_SECRET && text.contains(spelling) {
+                text = text.replace(spelling, REDACTED);
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_no_secret_that_it_knows() {
+        let code = Secret::from("c0de/1\"");
+        let echoes = [
+            "bad c0de/1\" here",
+            "bad c0de/1 here",
+            "bad c0\u{1b}de/\u{0}1 here",
+            "bad c0de%2F1%22 here",
+        ];
+        for echo in echoes {
+            let shown = printable(echo, &[&code]);
+            assert_eq!(shown.as_deref(), Some("bad [redacted] here"), "{echo}");
+            assert_eq!(error_code(echo, &[&code]), "bad [redacted] here");
+        }
+        let echo = "https://as.example/ c0de/1";
+        let shown = uri(echo, &[&code]);
+        assert_eq!(shown.as_deref(), Some("https://as.example/[redacted]"));
+    }
+
+    #[test]
+    fn shows_nothing_beside_a_telling_word() {
+        let bodies = [
+            "{\"access_token\":\"AT",
+            "access%5ftoken=x",
+            "{\"t\\u006fken\":\"AT\"}",
+            "{\"%74oken\":\"AT\"}",
+            "<b>&#116;oken AT</b>",
+            "code=AT",
+            "Set-Cookie: id=AT",
+        ];
+        for body in bodies {
+            assert_eq!(snippet(body, &[]), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_snippet_holds_nothing_that_looks_like_a_token() {
+        let short = |body: &str| snippet(body, &[]).unwrap_or_default();
+        assert_eq!(short("wrong code"), "wrong code");
+        assert_eq!(
+            short(r#"{"message":"Invalid code"}"#),
+            "{message:Invalid code}"
+        );
+        assert_eq!(short(&"x".repeat(40)), "...");
+        assert_eq!(short("got 7a9f7a9f7a9f7a9f, sorry"), "got ..., sorry");
+        assert_eq!(
+            short("disconnect/reset before headers"),
+            "disconnect/reset before headers"
+        );
+    }
+
+    #[test]
+    fn no_secret_is_cut_in_two() {
+        let code = Secret::from("c0de-c0de-c0de");
+        for length in MAX_SCAN - 20..MAX_SCAN + 5 {
+            // Dropped characters make the end of the scan the start of the snippet.
+            let body = format!("{}{} tail", "\u{1}".repeat(length), code.expose());
+            let shown = snippet(&body, &[&code]).unwrap_or_default();
+            assert!(!shown.contains("c0de"), "{length}: {shown}");
+            let shown = snippet(&body, &[]).unwrap_or_default();
+            assert!(shown.is_empty() || shown.contains(code.expose()), "{shown}");
+        }
+    }
+
+    #[test]
+    fn is_short() {
+        let long = "é".repeat(5000) + &"a".repeat(5000);
+        assert_eq!(printable(&long, &[]).map(|text| text.len()), Some(256));
+        let snippet = snippet(&"a b ".repeat(5000), &[]);
+        assert_eq!(snippet.map(|text| text.len()), Some(119));
+    }
+
+    #[test]
+    fn keeps_a_code_as_it_is() {
+        assert_eq!(error_code("in\"valid\\", &[]), "in\"valid\\");
+        assert_eq!(error_code("é\u{7}", &[]), "unknown");
+        assert_eq!(error_code(" ", &[]), "unknown");
+        assert_eq!(error_code(&"x".repeat(300), &[]).len(), 256);
+    }
 }

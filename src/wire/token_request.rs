@@ -78,7 +78,8 @@ impl Credentials<'_> {
                 None
             }
             (Some(secret), ClientAuth::Basic) => {
-                let mut pair = Zeroizing::new(String::new());
+                let length = (self.client_id.len() + secret.expose().len()) * 3 + 1;
+                let mut pair = Zeroizing::new(String::with_capacity(length));
                 pair.extend(form::percent_encode(self.client_id));
                 pair.push(':');
                 pair.extend(form::percent_encode(secret.expose()));
@@ -95,7 +96,8 @@ impl Credentials<'_> {
 }
 
 fn basic(pair: &str) -> Secret {
-    let mut header = String::from("Basic ");
+    let mut header = String::with_capacity("Basic ".len() + pair.len().div_ceil(3) * 4);
+    header.push_str("Basic ");
     STANDARD.encode_string(pair, &mut header);
     header.into()
 }

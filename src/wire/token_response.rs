@@ -1,6 +1,7 @@
 //! The token response (RFC 6749 sections 5.1 and 5.2), decoded totally: any bytes are tokens, an
 //! OAuth error, or a plain failure.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::DeserializeOwned;
@@ -133,10 +134,11 @@ pub(crate) fn decode(
     };
     let body = body.strip_prefix('\u{feff}').unwrap_or(body).trim();
     let body = repair::unwrap_text(steps, body);
-    let members = if body.starts_with('{') {
-        Members::from_json(body)
-    } else {
-        Members::from_form(body).filter(|form| form.has("access_token") || form.has("error"))
+    let members = match body.as_bytes().first() {
+        Some(b'{') => Members::from_json(body),
+        // A page, in which `<a href="…?x&access_token=…">` would read as a form.
+        Some(b'<') => None,
+        _ => Members::from_form(body).filter(|form| form.has("access_token") || form.has("error")),
     };
     let Some(mut members) = members else {
         return Err(match status {
@@ -174,27 +176,18 @@ fn name_of(status: u16) -> &'static str {
 
 fn read_error(error: &Value<'_>, members: &Members<'_>, secrets: &[&Secret]) -> OAuthError {
     let shown = |value: Option<&Value<'_>>| text::printable(&value?.string()?, secrets);
-    let mut code = error.string();
+    let mut code = error.scalar();
     let mut description = shown(members.get("error_description"));
     if let Some(object) = error.object() {
-        let named = ["type", "code", "status"]
-            .iter()
-            .find_map(|name| object.get(name));
-        code = named.map(|value| value.string().unwrap_or_else(|| value.raw()));
+        let named = |name: &&str| object.get(name)?.scalar();
+        code = ["type", "code", "status"].iter().find_map(named);
         description = description.or_else(|| shown(object.get("message")));
     }
-    // A number or anything else is kept as it was written.
-    let code = code.unwrap_or_else(|| error.raw());
-    let code = secrets.iter().fold(code, |code, secret| {
-        match secret.is_empty() || !code.contains(secret.expose()) {
-            true => code,
-            false => code.replace(secret.expose(), "[redacted]"),
-        }
-    });
+    let uri = members.get("error_uri").and_then(Value::string);
     OAuthError {
-        code: text::error_code(&code),
+        code: text::error_code(&code.unwrap_or_default(), secrets),
         description,
-        uri: shown(members.get("error_uri")),
+        uri: uri.and_then(|uri| text::uri(&uri, secrets)),
         status: None,
         retry_after: None,
     }
@@ -223,7 +216,8 @@ fn read_tokens(
         None => value.string().map(|text| Scopes::granted(&text)),
         Some(list) => {
             let texts: Vec<_> = list.iter().filter_map(Value::string).collect();
-            Some(Scopes::granted(&texts.join(" ")))
+            let scopes = texts.iter().flat_map(|text| text.split(' '));
+            Some(Scopes::listed(scopes))
         }
     });
     let expires_in = members.take("expires_in").filter(|value| !value.is_null());
@@ -239,10 +233,11 @@ fn read_tokens(
         Some(Seconds::Positive(seconds)) => Some(seconds),
         _ => None,
     };
-    let extra = members
+    // Of an unknown member that repeats, the last stays, as in most JSON readers.
+    let extra: BTreeMap<String, Secret> = members
         .into_pairs()
         .into_iter()
-        .filter(|(name, value)| !value.is_null() && !RECOGNISED.contains(&name.as_str()))
+        .filter(|(name, _)| !RECOGNISED.contains(&name.as_str()))
         .map(|(name, value)| (name, value.raw().into()))
         .collect();
     Ok(TokenResponse {
@@ -252,7 +247,7 @@ fn read_tokens(
         refresh_token,
         refresh_token_lifetime,
         scopes,
-        extra: Extra(extra),
+        extra: Extra(extra.into_iter().collect()),
     })
 }
 
@@ -267,4 +262,48 @@ fn credential(value: Option<Value<'_>>) -> Result<Option<Secret>, ()> {
         return Err(());
     }
     Ok(Some(text).filter(|text| !text.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(status: u16, body: &str, secrets: &[&Secret]) -> String {
+        let response = HttpResponse::new(status, body);
+        match decode(&response, &[], secrets, Timestamp::from_millis(0)) {
+            Ok(_) => panic!("tokens in {body}"),
+            Err(cause) => format!("{cause:?}"),
+        }
+    }
+
+    #[test]
+    fn what_a_server_echoes_is_not_shown() {
+        let code = Secret::from("C0DE/1");
+        let echoes = [
+            r#"{"error":"invalid_grant: C0DE/1"}"#,
+            r#"{"error":"invalid_grant","error_description":"C0DE\/1 is spent"}"#,
+            r#"{"error":"invalid_grant","error_description":"C0\u0000DE/1 is spent"}"#,
+            r#"{"error":"invalid_grant","error_uri":"https://as.example/?x=C0DE%2F1"}"#,
+            r#"{"error":{"type":"C0DE/1","message":"C0DE/1"}}"#,
+            r#"{"error":{"type":{"code":"C0DE/1"}}}"#,
+            r#"{"message":"C0DE/1 is spent"}"#,
+            "C0DE/1 is spent",
+        ];
+        for echo in echoes {
+            let shown = failure(400, echo, &[&code]);
+            assert!(
+                !shown.contains("C0DE") && !shown.contains("DE/1"),
+                "{shown}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_unknown_member_that_repeats_is_read_once() {
+        let response = HttpResponse::new(200, r#"{"access_token":"AT","x":1,"y":2,"x":3}"#);
+        let tokens = decode(&response, &[], &[], Timestamp::from_millis(0)).ok();
+        let extra = tokens.map(|tokens| tokens.extra).unwrap_or_default();
+        assert_eq!(extra.names().collect::<Vec<_>>(), ["x", "y"]);
+        assert_eq!(extra.get::<u8>("x"), Some(3));
+    }
 }

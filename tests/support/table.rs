@@ -16,10 +16,10 @@ pub struct Column {
     pub name: &'static str,
     pub session: bool,
     pub auto_refresh: bool,
-    pub walk: fn(Scenario) -> Scenario,
+    pub walk: Walk,
 }
 
-pub const fn column(name: &'static str, session: bool, walk: fn(Scenario) -> Scenario) -> Column {
+pub const fn column(name: &'static str, session: bool, walk: Walk) -> Column {
     Column {
         name,
         session,

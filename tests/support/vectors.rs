@@ -31,11 +31,18 @@ pub fn check<R: DeserializeOwned>(file: &str, check: impl Fn(&R, &mut Faults)) {
     let mut ids = BTreeSet::new();
     let mut failed = Vec::new();
     for (id, line) in &rows {
-        let mut faults = Faults::default();
+        let mut faults = Faults {
+            row: id.clone(),
+            list: Vec::new(),
+        };
         if !ids.insert(id) {
             faults.add("the id stands twice in the file");
         }
-        match serde_json::from_str::<R>(line) {
+        let row = serde_json::from_str(line).and_then(|mut row: Value| {
+            take_head(&mut row)?;
+            serde_json::from_value::<R>(row)
+        });
+        match row {
             Err(error) => faults.add(format!("a shape this test does not know: {error}")),
             Ok(row) => {
                 let run = catch_unwind(AssertUnwindSafe(|| check(&row, &mut faults)));
@@ -44,8 +51,8 @@ pub fn check<R: DeserializeOwned>(file: &str, check: impl Fn(&R, &mut Faults)) {
                 }
             }
         }
-        if !faults.0.is_empty() {
-            failed.push(format!("{id}\n    {}", faults.0.join("\n    ")));
+        if !faults.list.is_empty() {
+            failed.push(format!("{id}\n    {}", faults.list.join("\n    ")));
         }
     }
     let (passed, all) = (rows.len() - failed.len(), rows.len());
@@ -58,13 +65,34 @@ pub fn check<R: DeserializeOwned>(file: &str, check: impl Fn(&R, &mut Faults)) {
     );
 }
 
+/// What every row has, taken out of it so that the rest can be read strictly.
+#[derive(Deserialize)]
+struct Head {
+    #[serde(rename = "id")]
+    _id: String,
+    #[serde(default, rename = "source")]
+    _source: Option<String>,
+    #[serde(default, rename = "req")]
+    _req: Vec<String>,
+}
+
+fn take_head(row: &mut Value) -> serde_json::Result<()> {
+    Head::deserialize(&*row)?;
+    if let Some(row) = row.as_object_mut() {
+        row.retain(|name, _| !matches!(name.as_str(), "id" | "source" | "req"));
+    }
+    Ok(())
+}
+
 /// What is wrong with one row.
-#[derive(Default)]
-pub struct Faults(Vec<String>);
+pub struct Faults {
+    pub row: String,
+    list: Vec<String>,
+}
 
 impl Faults {
     pub fn add(&mut self, fault: impl Into<String>) {
-        self.0.push(fault.into());
+        self.list.push(fault.into());
     }
 
     pub fn same<T: Debug + PartialEq>(&mut self, what: &str, got: T, want: T) {
