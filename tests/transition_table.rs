@@ -352,7 +352,7 @@ the code is being exchanged; **Z** Authorized and **Zr** while refreshing; **E**
 while refreshing. With automatic refresh an expired flow never idles: **E** is shown waiting in a
 backoff. `Aw+Z` is a login over a kept session.
 
-Cells: `→State [actions in order]`; `·` nothing changed; `✗` refused as that `Misuse`, nothing
+Cells: `→State (actions in order)`; `·` nothing changed; `✗` refused as that `Misuse`, nothing
 changed; `—` can't be. `Accepted`, `Denied`, `NotOurs` stand for `AnswerCallback`; names after `Send`
 and `Persist` are notices. Time is looked at before the event, so an event that comes when a wait has
 ended also does what a `Tick` would.
@@ -368,7 +368,6 @@ A session that does not refresh by itself: *backoff* waits after a failure, *par
 {special}";
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "the documentation is a file")]
 fn the_table_in_the_documentation_is_what_the_machine_does() {
     let rendered = render();
     if std::env::var_os("UPDATE_DOCS").is_some() {

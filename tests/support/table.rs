@@ -85,7 +85,7 @@ fn outcome(row: &Row, case: fn(&mut Scenario) -> Option<Event>, column: &Column)
     let after = s.view();
     let said = match s.said() {
         said if said.is_empty() => said,
-        said => format!(" [{said}]"),
+        said => format!(" ({said})"),
     };
     let no_action = s.actions.is_empty();
     let state = state_of(s, column);
