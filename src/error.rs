@@ -104,7 +104,8 @@ impl fmt::Display for ConfigError {
 impl Error for ConfigError {}
 
 /// The caller did something out of order. Nothing has changed: the machine is exactly as it was, and
-/// no action was queued.
+/// no action was queued. A program whose events wait in a queue may see one after a race that it lost,
+/// a click on "cancel" just after the login ended for instance; then there is nothing to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Misuse {

@@ -26,17 +26,17 @@
 //! # The machine
 //!
 //! ```text
-//!                    BeginLogin                    tokens
-//! ┌──────────────┐ ────────────▶ ┌──────────────┐ ────────────▶ ┌──────────────┐
-//! │ Unauthorized │               │ AwaitingCode │               │  Authorized  │ ◀─┐ refreshed
-//! └──────────────┘ ◀──────────── └──────────────┘ ◀──────────── └──────────────┘ ──┘
-//!        ▲          denied,             ▲  │        BeginLogin       │     ▲
-//!        │          cancelled,          │  │                         │     │ refreshed
-//!        │          timed out           │  └─ failed: back to        │     │
-//!        │                              │     where it began         ▼     │
-//!        │                              │         BeginLogin    ┌──────────────┐
-//!        │                              └────────────────────── │   Expired    │
-//!        └───────────────── LogOut, from anywhere ───────────── └──────────────┘
+//!                 BeginLogin                  tokens
+//! ┌──────────────┐ ───────▶ ┌──────────────┐ ────────▶ ┌──────────────┐
+//! │ Unauthorized │          │ AwaitingCode │           │  Authorized  │ ◀─┐
+//! └──────────────┘ ◀─────── └──────────────┘ ◀──────── └──────────────┘   │
+//!         ▲        failed,      ▲   │      BeginLogin    │ the token      │
+//!         │        nobody       │   │                    │ ends, or the   │ refreshed
+//!         │        was in       │   └─ failed: back      ▼ API says 401   │
+//!         │                     │      to where     ┌──────────────┐      │
+//!         │                     │      it began     │   Expired    │ ─────┘
+//!         │                     └────────────────── └──────────────┘
+//!         └─ LogOut, from anywhere     BeginLogin
 //! ```
 //!
 //! > **The contract.** [Handle](AuthFlow::handle) an event → drain
@@ -135,7 +135,11 @@
 //! - **PAR, DPoP, mTLS, JARM**: not asked for by programs of this kind.
 
 #![forbid(unsafe_code)]
-#![deny(missing_docs, missing_debug_implementations, clippy::disallowed_methods)]
+#![deny(
+    missing_docs,
+    missing_debug_implementations,
+    clippy::disallowed_methods
+)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // The table of features names modules that may not be built.
 #![cfg_attr(

@@ -8,8 +8,8 @@ use crate::wire::http::HttpRequest;
 /// order in which they come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Answer the browser whose request brought the callback that was handled last. Without a browser
-    /// (a pasted URL), there is nothing to do.
+    /// Answer the browser whose request brought the callback that was handled last, so handle one
+    /// callback at a time. Without a browser (a pasted URL), there is nothing to do.
     AnswerCallback(Verdict),
     /// Save [`AuthFlow::snapshot`](crate::AuthFlow::snapshot), taken now, before going on: a rotated
     /// refresh token that is used before it is saved is lost by a crash. A program that saves nothing
@@ -22,6 +22,20 @@ pub enum Action {
     Send(HttpRequest),
     /// Tell the program.
     Notify(Notice),
+}
+
+impl Action {
+    /// The variant's name, for logs. Nothing else of an action should be logged.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::AnswerCallback(_) => "AnswerCallback",
+            Self::Persist => "Persist",
+            Self::OpenUrl(_) => "OpenUrl",
+            Self::Send(_) => "Send",
+            Self::Notify(_) => "Notify",
+        }
+    }
 }
 
 /// What to tell the browser.

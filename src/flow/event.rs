@@ -36,7 +36,9 @@ pub enum Event {
     },
     /// Refresh now. Overrides a backoff; joins a refresh that is in flight.
     Refresh,
-    /// The API answered 401 to this access token.
+    /// The API answered 401 to this access token. The token counts as ended, and is refreshed. Make
+    /// the call once more with the new one, and then give up: an API that says 401 to every token
+    /// would otherwise be refreshed for without end.
     TokenRejected {
         /// The token's, so that a report about an older token changes nothing.
         serial: TokenSerial,

@@ -118,6 +118,18 @@ impl HttpResponse {
         }
     }
 
+    /// The HTTP status.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The body. It may hold tokens.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     /// Adds a header. All may be handed in; only `Retry-After` is kept, because nothing else decides
     /// anything (`Content-Type` is too often wrong to be asked).
     #[must_use]
