@@ -726,6 +726,8 @@ fn read(
     now: Timestamp,
 ) -> Result<TokenResponse, Cause> {
     let response = result.map_err(Cause::Transport)?;
-    let secrets: Vec<_> = sent.iter().copied().chain(&client.secret).collect();
+    let basic = client.credentials().basic();
+    let own = client.secret.iter().chain(&basic);
+    let secrets: Vec<_> = sent.iter().copied().chain(own).collect();
     token_response::decode(&response, &client.provider.repairs, &secrets, now)
 }

@@ -67,39 +67,35 @@ impl Credentials<'_> {
                 body.push(("refresh_token", token.expose()));
             }
         }
-        let authorization = match (self.secret, self.auth) {
-            (None, _) => {
-                body.push(("client_id", self.client_id));
-                None
-            }
-            (Some(secret), ClientAuth::Body) => {
-                body.push(("client_id", self.client_id));
-                body.push(("client_secret", secret.expose()));
-                None
-            }
-            (Some(secret), ClientAuth::Basic) => {
-                let length = (self.client_id.len() + secret.expose().len()) * 3 + 1;
-                let mut pair = Zeroizing::new(String::with_capacity(length));
-                pair.extend(form::percent_encode(self.client_id));
-                pair.push(':');
-                pair.extend(form::percent_encode(secret.expose()));
-                Some(basic(&pair))
-            }
-            (Some(secret), ClientAuth::BasicUnencoded) => {
-                let pair = Zeroizing::new(format!("{}:{}", self.client_id, secret.expose()));
-                Some(basic(&pair))
-            }
-        };
+        let authorization = self.basic();
+        if authorization.is_none() {
+            body.push(("client_id", self.client_id));
+            body.extend(self.secret.map(|secret| ("client_secret", secret.expose())));
+        }
         body.extend(extra.iter().map(|(name, value)| (&**name, &**value)));
+        let authorization = authorization.map(|basic| format!("Basic {}", basic.expose()).into());
         (form::encode(&body).into(), authorization)
     }
-}
 
-fn basic(pair: &str) -> Secret {
-    let mut header = String::with_capacity("Basic ".len() + pair.len().div_ceil(3) * 4);
-    header.push_str("Basic ");
-    STANDARD.encode_string(pair, &mut header);
-    header.into()
+    /// What stands behind `Basic ` in the header, if the client authenticates so.
+    pub(crate) fn basic(&self) -> Option<Secret> {
+        let (id, secret) = (self.client_id, self.secret?.expose());
+        let mut pair = Zeroizing::new(String::with_capacity((id.len() + secret.len()) * 3 + 1));
+        match self.auth {
+            ClientAuth::Body => return None,
+            ClientAuth::Basic => {
+                pair.extend(form::percent_encode(id));
+                pair.push(':');
+                pair.extend(form::percent_encode(secret));
+            }
+            ClientAuth::BasicUnencoded => {
+                pair.push_str(id);
+                pair.push(':');
+                pair.push_str(secret);
+            }
+        }
+        Some(STANDARD.encode(&*pair).into())
+    }
 }
 
 /// Parameters that no extra may set.

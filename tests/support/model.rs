@@ -105,9 +105,9 @@ impl Model {
         match what {
             Happening::Callback(back) => *back == Return::Noise || self.waiting.is_none(),
             Happening::Response { id, answer } => {
-                let tokens = matches!(answer, Answer::Tokens(_));
                 let mut flights = self.exchange.iter().chain(&self.refreshing);
-                !flights.any(|f| f.id == *id) && !(tokens && self.remembers(*id))
+                let is_late = matches!(answer, Answer::Tokens(_)) && self.remembers(*id);
+                !is_late && !flights.any(|f| f.id == *id)
             }
             Happening::Refresh => self.refreshing.is_some(),
             Happening::TokenRejected { serial } => match self.tokens {
@@ -199,6 +199,7 @@ impl Model {
             Happening::CancelLogin if !in_login => Misuse::NoLogin,
             Happening::Refresh if self.tokens.is_none() => Misuse::NoSession,
             Happening::Refresh if !self.can_refresh() => Misuse::NoRefreshToken,
+            Happening::AdoptNonsense => Misuse::InvalidToken,
             Happening::AdoptTokens(_) if self.refreshing.is_some() => Misuse::RefreshInFlight,
             _ => return Ok(()),
         })
@@ -357,9 +358,10 @@ impl Model {
             sign_in_due: sign_in_due.or(old.and_then(|t| t.sign_in_due)),
         });
         self.late.clear();
-        self.refreshing = None;
+        self.retire_refresh();
         self.rest();
-        if self.refresh_due().is_some_and(|due| due <= self.now) {
+        let soon = self.now.saturating_add(1000);
+        if self.refresh_due().is_some_and(|due| due <= soon) {
             self.back_off(0);
         } else {
             self.setbacks = 0;
@@ -435,9 +437,18 @@ impl Model {
     }
 
     fn end_session(&mut self) {
-        (self.tokens, self.refreshing) = (None, None);
+        self.tokens = None;
+        self.retire_refresh();
         self.late.clear();
         self.setbacks = 0;
         self.rest();
+    }
+
+    /// If it was due just now, it need not be sent.
+    fn retire_refresh(&mut self) {
+        if let Some(flight) = self.refreshing.take() {
+            let request = format!("2 send {} ", flight.id);
+            self.asked.retain(|asked| !asked.starts_with(&request));
+        }
     }
 }

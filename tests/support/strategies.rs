@@ -4,19 +4,24 @@
 //!
 //! Every secret begins with `SECRET`, and servers echo what they were sent.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use authflow::{
-    Action, AuthFlow, CallbackUrl, ClientAuth, Event, HttpResponse, LoginSecrets, Misuse,
+    Action, AuthFlow, CallbackUrl, ClientAuth, Event, HttpResponse, LoginSecrets, Misuse, Notice,
     RequestId, Scopes, Timestamp, TokenSerial, TokenSet, TransportError, TransportErrorKind,
     spotify,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use proptest::bool::weighted;
+use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::select;
 use serde_json::{Value, json};
 
-use super::scenario::{self, REDIRECT_URI, Reply, Scenario, View};
+use super::scenario::{self, REDIRECT_URI, Reply, Scenario};
+use super::seen::View;
 
 const SECOND: u64 = 1000;
 const HOUR: u64 = 3600 * SECOND;
@@ -39,13 +44,22 @@ pub struct Rules {
 /// What happens, with every secret reduced to its number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Happening {
-    BeginLogin { ours: bool },
+    BeginLogin {
+        ours: bool,
+    },
     Callback(Return),
     CancelLogin,
-    Response { id: u64, answer: Answer },
+    Response {
+        id: u64,
+        answer: Answer,
+    },
     Refresh,
-    TokenRejected { serial: u64 },
+    TokenRejected {
+        serial: u64,
+    },
     AdoptTokens(Grant),
+    /// A token that can't be one.
+    AdoptNonsense,
     LogOut,
     Tick,
     Restart,
@@ -63,9 +77,10 @@ pub enum Return {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Answer {
     Tokens(Grant),
-    /// No answer, 429 or 5xx.
+    /// No answer, 429 or 5xx: its cause, and what `Retry-After` asked for.
     Trouble(&'static str, u64),
     InvalidGrant,
+    /// Anything else, by its cause.
     Nonsense(&'static str),
 }
 
@@ -86,6 +101,38 @@ pub enum Lifetime {
     Lasts(u64),
     /// Adopted tokens say when they end.
     Until(u64),
+}
+
+impl Grant {
+    pub const fn lasting(life: u64) -> Self {
+        Self {
+            number: 0,
+            refresh: true,
+            scope: true,
+            life: Lifetime::Lasts(life),
+        }
+    }
+}
+
+impl Lifetime {
+    /// From `now`, or from when the request was sent.
+    pub fn length(self, now: u64) -> u64 {
+        match self {
+            Self::Lasts(life) => life,
+            Self::Until(end) => end.saturating_sub(now),
+            Self::Unknown | Self::Zero => 0,
+        }
+    }
+
+    fn expires_in(self) -> Value {
+        match self {
+            Self::Unknown | Self::Until(_) => Value::Null,
+            Self::Zero => json!(0),
+            Self::Lasts(0) => json!(-5),
+            Self::Lasts(LONGEST) => json!(1e30),
+            Self::Lasts(life) => json!(life / SECOND),
+        }
+    }
 }
 
 impl Answer {
@@ -123,115 +170,53 @@ pub enum Pass {
 
 #[derive(Clone, Copy, Debug)]
 pub enum Op {
-    BeginLogin {
-        ours: bool,
-    },
+    BeginLogin(bool),
     Code,
     Denied,
+    /// One of [`FORGED`].
     Forged(usize),
     CancelLogin,
-    Answer(Whose, Said),
+    /// To a request counted from the last, or to one that never was.
+    Answer(Option<usize>, Said),
     Refresh,
-    Reject {
-        current: bool,
-    },
-    Adopt {
-        refresh: bool,
-        scope: bool,
-        end: Option<i64>,
-    },
+    /// Of the current token, or of the one before.
+    Reject(bool),
+    Adopt(Grant),
+    AdoptNonsense,
     LogOut,
     Tick,
     Restart,
 }
 
-/// Which request is answered.
-#[derive(Clone, Copy, Debug)]
-pub enum Whose {
-    Last,
-    /// Of the requests so far, counted from the last.
-    Earlier(usize),
-    Nobodys,
-}
-
 #[derive(Clone, Copy, Debug)]
 pub enum Said {
-    /// With the `expires_in` of [`LIVES`].
-    Tokens {
-        refresh: bool,
-        scope: bool,
-        life: usize,
-    },
-    InvalidGrant,
-    Lost {
-        sent: bool,
-    },
+    Tokens(Grant),
     /// One of [`FAILURES`].
     Failure(usize),
 }
 
-/// `expires_in`, and what it means.
-const LIVES: [(&str, Lifetime); 7] = [
-    ("null", Lifetime::Unknown),
-    ("0", Lifetime::Zero),
-    ("-5", Lifetime::Lasts(0)),
-    ("1", Lifetime::Lasts(SECOND)),
-    ("\"90\"", Lifetime::Lasts(90 * SECOND)),
-    ("3600", Lifetime::Lasts(HOUR)),
-    ("1e30", Lifetime::Lasts(LONGEST)),
-];
-
-/// Status, `Retry-After` and body, where `ECHO` is what the request carried.
-const FAILURES: [(u16, &str, &str, Answer); 11] = [
-    (
-        429,
-        "7",
-        "slow down ECHO",
-        Answer::Trouble("http", 7 * SECOND),
-    ),
+/// Status (0 is none), `Retry-After`, body and meaning. `ECHO` is what the request carried.
+#[rustfmt::skip]
+const FAILURES: [(u16, &str, &str, Answer); 14] = [
+    (0, "", "", Answer::Trouble("transport", 0)),
+    (0, "", "sent", Answer::Trouble("transport", 0)),
+    (429, "7", "slow down ECHO", Answer::Trouble("http", 7 * SECOND)),
     (429, "7200", "", Answer::Trouble("http", 2 * HOUR)),
-    (
-        429,
-        "soon",
-        r#"{"error":"slow_down"}"#,
-        Answer::Trouble("oauth", 0),
-    ),
-    (
-        503,
-        "",
-        r#"{"error":"x ECHO"}"#,
-        Answer::Trouble("oauth", 0),
-    ),
-    (
-        503,
-        "1",
-        "<html>ECHO</html>",
-        Answer::Trouble("http", SECOND),
-    ),
+    (429, "soon", r#"{"error":"slow_down"}"#, Answer::Trouble("oauth", 0)),
+    (503, "", r#"{"error":"ECHO"}"#, Answer::Trouble("oauth", 0)),
+    (503, "1", "<html>ECHO</html>", Answer::Trouble("http", SECOND)),
+    (400, "", r#"{"error":"invalid_grant","error_description":"ECHO"}"#, Answer::InvalidGrant),
+    (401, "", r#"{"error":"invalid_client","error_uri":"ECHO"}"#, Answer::Nonsense("oauth")),
     (302, "9", "ECHO", Answer::Nonsense("http")),
     (404, "", "no such page", Answer::Nonsense("http")),
-    (
-        401,
-        "",
-        r#"{"error":"invalid_client","error_description":"ECHO"}"#,
-        Answer::Nonsense("oauth"),
-    ),
     (200, "", "<html>ECHO</html>", Answer::Nonsense("unreadable")),
-    (
-        200,
-        "",
-        r#"{"access_token":"SECRET-access-0","refresh_token":"SECRET-ref"#,
-        Answer::Nonsense("unreadable"),
-    ),
-    (
-        200,
-        "",
-        r#"{"access_token":"SECRET-\u0007","x":"ECHO"}"#,
-        Answer::Nonsense("unreadable"),
-    ),
+    (200, "", r#"{"access_token":"SECRET-access-0","refresh_to"#, Answer::Nonsense("unreadable")),
+    (200, "", r#"{"access_token":"SECRET-\u0007","x":"ECHO"}"#, Answer::Nonsense("unreadable")),
 ];
+/// The first of them may pass.
+const TROUBLES: usize = 7;
 
-/// Callbacks that are not this login's answer. `STATE` is its state.
+/// Callbacks that are not this login's answer, whose state is `STATE`.
 const FORGED: [&str; 13] = [
     "",
     "?",
@@ -248,70 +233,60 @@ const FORGED: [&str; 13] = [
     "/elsewhere?code=SECRET-code-0&state=STATE",
 ];
 
+pub const USUAL: Rules = Rules {
+    auto_refresh: true,
+    leeway: 60 * SECOND,
+    login_timeout: 300 * SECOND,
+    request_timeout: 60 * SECOND,
+    auth: None,
+};
+
 pub fn rules() -> impl Strategy<Value = Rules> {
-    let auth = prop_oneof![
-        Just(None),
-        Just(Some(ClientAuth::Basic)),
-        Just(Some(ClientAuth::Body))
-    ];
-    let waits = (
-        prop_oneof![Just(60), Just(0)],
-        prop_oneof![Just(60), Just(5)],
-    );
-    (prop::bool::weighted(0.8), waits, auth).prop_map(|(auto_refresh, (leeway, request), auth)| {
-        Rules {
-            auto_refresh,
-            leeway: leeway * SECOND,
-            login_timeout: 300 * SECOND,
-            request_timeout: request * SECOND,
-            auth,
-        }
+    const AUTHS: [Option<ClientAuth>; 3] = [None, Some(ClientAuth::Basic), Some(ClientAuth::Body)];
+    let leeway = select(&[0, 60 * SECOND]);
+    let request_timeout = select(&[5 * SECOND, 60 * SECOND]);
+    let all = (weighted(0.8), leeway, request_timeout, select(&AUTHS));
+    all.prop_map(|(auto_refresh, leeway, request_timeout, auth)| Rules {
+        auto_refresh,
+        leeway,
+        request_timeout,
+        auth,
+        ..USUAL
     })
 }
 
 /// A walk to one of the table's states, and then anything.
 pub fn life() -> impl Strategy<Value = Vec<Step>> {
-    (0..WALK.len() + 1, prop::collection::vec(step(), 0..30))
-        .prop_map(|(length, steps)| walk(length).chain(steps).collect())
+    steps(Just(true))
 }
 
 /// The same with a driver that drains late.
 pub fn life_with_a_slow_driver() -> impl Strategy<Value = Vec<Step>> {
-    let slow = (step(), any::<bool>()).prop_map(|(step, drain)| Step { drain, ..step });
-    (0..WALK.len() + 1, prop::collection::vec(slow, 0..30))
-        .prop_map(|(length, steps)| walk(length).chain(steps).collect())
+    steps(any::<bool>())
 }
 
-const HOUR_OF_TOKENS: Said = Said::Tokens {
-    refresh: true,
-    scope: true,
-    life: 5,
-};
-
-const WALK: [(Pass, Op); 6] = [
-    (Pass::At(START), Op::BeginLogin { ours: true }),
-    (Pass::Millis(900), Op::Code),
-    (Pass::Millis(80), Op::Answer(Whose::Last, HOUR_OF_TOKENS)),
-    (Pass::Millis(SECOND), Op::Refresh),
-    (Pass::ToDeadline, Op::Tick),
-    (Pass::Millis(HOUR), Op::Tick),
-];
-
-fn walk(length: usize) -> impl Iterator<Item = Step> {
-    let steps = WALK.into_iter().take(length);
-    steps.map(|(pass, op)| Step {
-        pass,
-        op,
-        drain: true,
-    })
+fn steps(drain: impl Strategy<Value = bool>) -> impl Strategy<Value = Vec<Step>> {
+    let step = (pass(), op(), drain).prop_map(|(pass, op, drain)| Step { pass, op, drain });
+    let usual = Just(Grant::lasting(HOUR));
+    let login = prop_oneof![2 => usual, 1 => grant(&LIVES)];
+    let walk = (0..7usize, login).prop_map(|(length, login)| walk(login)[..length].to_vec());
+    (walk, vec(step, 0..60)).prop_map(|(walk, steps)| [walk, steps].concat())
 }
 
-fn step() -> impl Strategy<Value = Step> {
-    (pass(), op()).prop_map(|(pass, op)| Step {
-        pass,
-        op,
-        drain: true,
-    })
+fn walk(login: Grant) -> [Step; 6] {
+    [
+        promptly(Pass::At(START), Op::BeginLogin(true)),
+        promptly(Pass::Millis(900), Op::Code),
+        promptly(Pass::Millis(80), Op::Answer(Some(0), Said::Tokens(login))),
+        promptly(Pass::Millis(SECOND), Op::Refresh),
+        promptly(Pass::ToDeadline, Op::Tick),
+        promptly(Pass::Millis(HOUR), Op::Tick),
+    ]
+}
+
+pub const fn promptly(pass: Pass, op: Op) -> Step {
+    let drain = true;
+    Step { pass, op, drain }
 }
 
 fn pass() -> impl Strategy<Value = Pass> {
@@ -325,50 +300,67 @@ fn pass() -> impl Strategy<Value = Pass> {
         1 => Just(Pass::Millis(10 * 365 * DAY)),
         4 => (1..100 * SECOND).prop_map(Pass::Back),
         2 => (DAY..400 * DAY).prop_map(Pass::Back),
-        1 => prop_oneof![Just(Pass::At(0)), Just(Pass::At(START)), Just(Pass::At(u64::MAX))],
+        1 => select(&[0, START, u64::MAX]).prop_map(Pass::At),
     ]
 }
 
 fn op() -> impl Strategy<Value = Op> {
-    let any_bool = any::<bool>;
-    let end = prop::option::of(prop_oneof![Just(0), -3600..0i64, 1..10i64, 60..100_000i64]);
+    let whose = prop_oneof![8 => Just(Some(0)), 4 => (1..4usize).prop_map(Some), 1 => Just(None)];
     prop_oneof![
-        4 => prop::bool::weighted(0.9).prop_map(|ours| Op::BeginLogin { ours }),
-        5 => Just(Op::Code),
+        5 => weighted(0.9).prop_map(Op::BeginLogin),
+        7 => Just(Op::Code),
         1 => Just(Op::Denied),
         2 => (0..FORGED.len()).prop_map(Op::Forged),
-        1 => Just(Op::CancelLogin),
-        14 => (whose(), reply()).prop_map(|(whose, reply)| Op::Answer(whose, reply)),
+        2 => Just(Op::CancelLogin),
+        14 => (whose, said()).prop_map(|(whose, said)| Op::Answer(whose, said)),
         5 => Just(Op::Refresh),
-        3 => prop::bool::weighted(0.7).prop_map(|current| Op::Reject { current }),
-        2 => (any_bool(), any_bool(), end)
-            .prop_map(|(refresh, scope, end)| Op::Adopt { refresh, scope, end }),
-        1 => Just(Op::LogOut),
+        3 => weighted(0.7).prop_map(Op::Reject),
+        2 => grant(&LIVES).prop_map(Op::Adopt),
+        1 => Just(Op::AdoptNonsense),
+        2 => Just(Op::LogOut),
         7 => Just(Op::Tick),
-        2 => Just(Op::Restart),
+        3 => Just(Op::Restart),
     ]
 }
 
-fn whose() -> impl Strategy<Value = Whose> {
-    prop_oneof![
-        8 => Just(Whose::Last),
-        4 => (1..4usize).prop_map(Whose::Earlier),
-        1 => Just(Whose::Nobodys),
-    ]
+/// Anything that a token endpoint may say.
+fn said() -> impl Strategy<Value = Said> {
+    let failure = (0..FAILURES.len()).prop_map(Said::Failure);
+    let invalid_grant = FAILURES
+        .iter()
+        .position(|(.., answer)| *answer == Answer::InvalidGrant);
+    let invalid_grant = Just(Said::Failure(invalid_grant.expect("one")));
+    let tokens = grant(&LIVES).prop_map(Said::Tokens);
+    prop_oneof![7 => tokens, 6 => failure, 1 => invalid_grant]
 }
 
-/// Anything a token endpoint may say.
-pub fn reply() -> impl Strategy<Value = Said> {
-    prop_oneof![
-        6 => (any::<bool>(), any::<bool>(), 0..LIVES.len())
-            .prop_map(|(refresh, scope, life)| Said::Tokens { refresh, scope, life }),
-        1 => Just(Said::InvalidGrant),
-        2 => any::<bool>().prop_map(|sent| Said::Lost { sent }),
-        5 => (0..FAILURES.len()).prop_map(Said::Failure),
-    ]
+/// Nothing that lasts, and nothing that ends the attempts.
+pub fn hopeless() -> impl Strategy<Value = Said> {
+    const SHORT: Lifetime = Lifetime::Lasts(SECOND);
+    let dead = grant(&[Lifetime::Zero, Lifetime::Lasts(0), SHORT]).prop_map(Said::Tokens);
+    prop_oneof![dead, (0..TROUBLES).prop_map(Said::Failure)]
 }
 
-/// A flow and what has been said to it.
+const LIVES: [Lifetime; 7] = [
+    Lifetime::Unknown,
+    Lifetime::Zero,
+    Lifetime::Lasts(0),
+    Lifetime::Lasts(SECOND),
+    Lifetime::Lasts(90 * SECOND),
+    Lifetime::Lasts(HOUR),
+    Lifetime::Lasts(LONGEST),
+];
+
+fn grant(lives: &'static [Lifetime]) -> impl Strategy<Value = Grant> {
+    (any::<bool>(), any::<bool>(), select(lives)).prop_map(|(refresh, scope, life)| Grant {
+        number: 0,
+        refresh,
+        scope,
+        life,
+    })
+}
+
+/// A flow to which steps happen.
 pub struct Rig {
     pub it: Scenario,
     pub rules: Rules,
@@ -395,6 +387,16 @@ pub struct Out {
     pub after: View,
 }
 
+impl Turn {
+    pub fn notices(&self) -> Vec<&Notice> {
+        let notices = self.out.actions.iter().filter_map(|action| match action {
+            Action::Notify(notice) => Some(notice),
+            _ => None,
+        });
+        notices.collect()
+    }
+}
+
 impl Rig {
     pub fn new(rules: Rules) -> Self {
         let millis = Duration::from_millis;
@@ -411,6 +413,7 @@ impl Rig {
         Self { it, rules, made: 0 }
     }
 
+    /// A whole life.
     pub fn live(rules: Rules, steps: &[Step]) -> Vec<Turn> {
         let mut rig = Self::new(rules);
         steps.iter().map(|step| rig.step(step)).collect()
@@ -444,7 +447,6 @@ impl Rig {
 
     pub fn apply(&mut self, event: Option<Event>, now: Timestamp, drain: bool) -> Out {
         self.it.now = now;
-        let mut actions = Vec::new();
         let result = match event {
             Some(event) => self.it.flow.handle(event, now),
             None => {
@@ -454,20 +456,48 @@ impl Rig {
                 Ok(())
             }
         };
-        if drain {
-            actions.extend(std::iter::from_fn(|| self.it.flow.poll_action()));
-        }
-        for action in &actions {
-            if let Action::Send(request) = action {
-                self.it.requests.push(request.clone());
-            }
-        }
+        let actions = if drain { self.drain() } else { Vec::new() };
         let after = self.it.view();
         Out {
             result,
             actions,
             after,
         }
+    }
+
+    pub fn drain(&mut self) -> Vec<Action> {
+        self.it.drain();
+        std::mem::take(&mut self.it.actions)
+    }
+
+    /// An hour with a driver that does nothing but tick at the deadlines, and a server that answers
+    /// after `delay`. How many requests there were, or more than enough of them.
+    pub fn hour_of_ticks(&mut self, said: impl IntoIterator<Item = Said>, delay: u64) -> u64 {
+        let mut said = said.into_iter();
+        let mut answers = VecDeque::new();
+        let mut requests = 0;
+        let end = self.it.now.as_millis() + HOUR;
+        for _ in 0..50_000 {
+            for request in self.it.requests.drain(..) {
+                requests += 1;
+                let at = self.it.now.as_millis() + delay;
+                let reply = said.next().map(|said| said.reply(request.body(), 1).1);
+                answers.extend(reply.map(|result| (at, request.id(), result)));
+            }
+            let answer = answers.front().map(|(at, ..)| *at);
+            let deadline = self.it.flow.deadline().map(Timestamp::as_millis);
+            let next = answer.into_iter().chain(deadline).min();
+            let Some(now) = next.filter(|next| *next < end) else {
+                return requests;
+            };
+            let due = answer.filter(|at| *at == now);
+            let event = match due.and_then(|_| answers.pop_front()) {
+                Some((_, id, result)) => Event::Response { id, result },
+                None => Event::Tick,
+            };
+            let _ = self.apply(Some(event), Timestamp::from_millis(now), true);
+        }
+        u64::MAX // a busy loop
     }
 
     fn time(&self, pass: Pass) -> Timestamp {
@@ -491,7 +521,7 @@ impl Rig {
             Event::Callback { url }
         };
         let (what, event) = match op {
-            Op::BeginLogin { ours } => (Happening::BeginLogin { ours }, self.begin_login(ours)),
+            Op::BeginLogin(ours) => (Happening::BeginLogin { ours }, self.begin_login(ours)),
             Op::Code => (
                 Happening::Callback(Return::Code(number)),
                 returns(format!("/callback?code=SECRET-code-{number}&state=STATE")),
@@ -506,34 +536,35 @@ impl Rig {
             ),
             Op::CancelLogin => (Happening::CancelLogin, Event::CancelLogin),
             Op::Answer(whose, said) => {
-                let back = match whose {
-                    Whose::Last => Some(0),
-                    Whose::Earlier(back) => Some(back),
-                    Whose::Nobodys => None,
+                let request = whose.and_then(|back| self.it.requests.iter().rev().nth(back));
+                let id = request.map_or(RequestId::from_u64(1 << 40), |request| request.id());
+                // All that the server was sent, headers included.
+                let echo = request.map_or_else(String::new, |request| {
+                    let headers = request.headers().map(|(_, value)| value);
+                    let sent: Vec<_> = headers.chain([request.body()]).collect();
+                    sent.join(" ")
+                });
+                let (answer, result) = said.reply(&echo, number);
+                let what = Happening::Response {
+                    id: id.as_u64(),
+                    answer,
                 };
-                let request = back.and_then(|back| self.it.requests.iter().rev().nth(back));
-                let id = request.map_or(1 << 40, |request| request.id().as_u64());
-                let echo = request.map_or("", |request| request.body());
-                let (answer, result) = said.to(echo, number);
-                let response = Event::Response {
-                    id: RequestId::from_u64(id),
-                    result,
-                };
-                (Happening::Response { id, answer }, response)
+                (what, Event::Response { id, result })
             }
             Op::Refresh => (Happening::Refresh, Event::Refresh),
-            Op::Reject { current } => {
-                let serial = self.it.serial().as_u64() - u64::from(!current);
+            Op::Reject(current) => {
+                let serial = self.it.serial().as_u64();
+                let serial = serial.saturating_sub(u64::from(!current));
                 let event = Event::TokenRejected {
                     serial: TokenSerial::from_u64(serial),
                 };
                 (Happening::TokenRejected { serial }, event)
             }
-            Op::Adopt {
-                refresh,
-                scope,
-                end,
-            } => self.adopt(number, refresh, scope, end),
+            Op::Adopt(grant) => self.adopt(Grant { number, ..grant }),
+            Op::AdoptNonsense => {
+                let nothing = Event::AdoptTokens(TokenSet::new(""));
+                (Happening::AdoptNonsense, nothing)
+            }
             Op::LogOut => (Happening::LogOut, Event::LogOut),
             Op::Tick => (Happening::Tick, Event::Tick),
             Op::Restart => return (Happening::Restart, None),
@@ -559,78 +590,55 @@ impl Rig {
         }
     }
 
-    fn adopt(
-        &self,
-        number: u64,
-        refresh: bool,
-        scope: bool,
-        end: Option<i64>,
-    ) -> (Happening, Event) {
-        let now = self.it.now.as_millis();
-        let end = end.map(|seconds| now.saturating_add_signed(seconds * 1000));
-        let mut set = TokenSet::new(format!("SECRET-access-{number}"));
-        if refresh {
-            set = set.refresh_token(format!("SECRET-refresh-{number}"));
+    fn adopt(&self, grant: Grant) -> (Happening, Event) {
+        let text = |name| format!("{name}-{}", grant.number);
+        let mut set = TokenSet::new(text("SECRET-access"));
+        if grant.refresh {
+            set = set.refresh_token(text("SECRET-refresh"));
         }
-        if scope {
-            set = set.scopes(Scopes::new([format!("scope-{number}")]).expect("a scope"));
+        if grant.scope {
+            set = set.scopes(Scopes::new([text("scope")]).expect("a scope"));
         }
-        if let Some(end) = end {
-            set = set.expires_at(Timestamp::from_millis(end));
+        let mut life = Lifetime::Unknown;
+        if let Lifetime::Lasts(length) = grant.life {
+            let end = self.it.now.saturating_add(Duration::from_millis(length));
+            set = set.expires_at(end);
+            life = Lifetime::Until(end.as_millis());
         }
-        let grant = Grant {
-            number,
-            refresh,
-            scope,
-            life: end.map_or(Lifetime::Unknown, Lifetime::Until),
-        };
-        (Happening::AdoptTokens(grant), Event::AdoptTokens(set))
+        let what = Happening::AdoptTokens(Grant { life, ..grant });
+        (what, Event::AdoptTokens(set))
     }
 }
 
 impl Said {
-    /// The answer, and the response that says it.
-    pub fn to(self, echo: &str, number: u64) -> (Answer, Reply) {
+    /// What it means, and how it reads.
+    fn reply(self, echo: &str, number: u64) -> (Answer, Reply) {
+        let text = |name| format!("{name}-{number}");
         match self {
-            Self::Tokens {
-                refresh,
-                scope,
-                life,
-            } => {
-                let (expires_in, life) = LIVES[life];
-                let text = |name| format!("{name}-{number}");
+            Self::Tokens(grant) => {
+                let refresh = grant.refresh.then(|| text("SECRET-refresh"));
                 let more = json!({
-                    "expires_in": serde_json::from_str::<Value>(expires_in).expect("JSON"),
-                    "refresh_token": refresh.then(|| text("SECRET-refresh")),
-                    "refresh_token_expires_in": refresh.then_some(REFRESH_TOKEN_LIFE / 1000),
-                    "scope": scope.then(|| text("scope")),
+                    "expires_in": grant.life.expires_in(),
+                    "refresh_token": refresh,
+                    "refresh_token_expires_in": refresh.as_ref().map(|_| REFRESH_TOKEN_LIFE / SECOND),
+                    "scope": grant.scope.then(|| text("scope")),
                     "extra": number,
                 });
-                let grant = Grant {
-                    number,
-                    refresh,
-                    scope,
-                    life,
-                };
                 let reply = scenario::tokens_with(&text("SECRET-access"), more);
-                (Answer::Tokens(grant), reply)
-            }
-            Self::InvalidGrant => {
-                let body =
-                    format!(r#"{{"error":"invalid_grant","error_description":"not {echo}"}}"#);
-                (Answer::InvalidGrant, scenario::answer(400, &body))
-            }
-            Self::Lost { sent } => {
-                let error = TransportError {
-                    kind: TransportErrorKind::Closed,
-                    may_have_been_sent: sent,
-                };
-                (Answer::Trouble("transport", 0), Err(error))
+                (Answer::Tokens(Grant { number, ..grant }), reply)
             }
             Self::Failure(which) => {
                 let (status, retry_after, body, answer) = FAILURES[which];
                 let response = HttpResponse::new(status, body.replace("ECHO", echo));
-                (answer, Ok(response.with_header("Retry-After", retry_after)))
+                let nothing = TransportError {
+                    kind: TransportErrorKind::Closed,
+                    may_have_been_sent: !body.is_empty(),
+                };
+                let reply = match status {
+                    0 => Err(nothing),
+                    _ => Ok(response.with_header("Retry-After", retry_after)),
+                };
+                (answer, reply)
             }
         }
     }
