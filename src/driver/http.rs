@@ -3,6 +3,9 @@
 //! ureq's defaults are made for fetching pages: ten redirects, no time limit, error bodies dropped.
 //! Here redirects are never followed, every status is an answer, a request is sent once, and time and
 //! size have limits, whatever the agent is set to.
+//!
+//! ureq logs, and hides secrets in it. At the level of trace it shows URLs whole, and the `Location` of
+//! a redirect. A token request has no secret in its URL; keep yours out of those you call the API with.
 
 use std::fmt;
 use std::io;
@@ -189,13 +192,19 @@ fn transport_error(error: &ureq::Error) -> TransportError {
         | ureq::Error::ConnectProxyFailed(_)
         | ureq::Error::InvalidProxyUrl => (Kind::Connect, false),
         ureq::Error::Tls(_) | ureq::Error::TlsRequired => (Kind::Tls, false),
+        #[cfg(feature = "rustls")]
+        ureq::Error::Rustls(_) => (Kind::Tls, false),
+        #[cfg(feature = "native-tls")]
+        ureq::Error::NativeTls(_) => (Kind::Tls, false),
         ureq::Error::RequireHttpsOnly(_) | ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
             (Kind::Other, false)
         }
         ureq::Error::BodyExceedsLimit(_) => (Kind::TooLarge, true),
         ureq::Error::Protocol(_) | ureq::Error::LargeResponseHeader(..) => (Kind::Protocol, true),
+        ureq::Error::Io(error) if is_lookup_failure(error) => (Kind::Dns, false),
         ureq::Error::Io(error) => match error.kind() {
             io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::PermissionDenied
             | io::ErrorKind::HostUnreachable
             | io::ErrorKind::NetworkUnreachable
             | io::ErrorKind::NetworkDown
@@ -215,5 +224,14 @@ fn transport_error(error: &ureq::Error) -> TransportError {
     TransportError {
         kind,
         may_have_been_sent,
+    }
+}
+
+/// The standard library has a text for a name that can't be resolved, but no kind.
+fn is_lookup_failure(error: &io::Error) -> bool {
+    match error.raw_os_error() {
+        // Windows: WSAHOST_NOT_FOUND to WSANO_DATA.
+        Some(code) => cfg!(windows) && matches!(code, 11001..=11004),
+        None => error.to_string().starts_with("failed to lookup address"),
     }
 }

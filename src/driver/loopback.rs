@@ -8,7 +8,10 @@
 //! What tiny_http does not do is kept from the program where it can be:
 //!
 //! - It has no limit on time, size or connections. A connection that says nothing costs a thread until
-//!   its other end goes away, also after the listener is dropped, but delays nobody.
+//!   its other end goes away, also after the listener is dropped, but delays nobody, unless more than
+//!   four are made in the same instant: then some are read only once another has ended. A request that
+//!   claims HTTP/2 costs a thread for good. A program on the same machine that sends tens of thousands
+//!   of requests on one connection and reads no answer can hold up the wait.
 //! - It would read a body to its announced end before it drops a request, and an announced length of
 //!   terabytes would abort the process. Requests with such a body are answered and then leaked, a
 //!   small and bounded number of them; after that the listener gives up with [`ListenError`].
@@ -16,16 +19,19 @@
 //!   threads panic. The panic stays in that thread and is printed, unless the program is built with
 //!   `panic = "abort"`: then it ends. Only a program on the same machine can do that.
 //! - It frees its port a moment after it is dropped. Dropping a [`Loopback`] waits for that.
+//! - It answers the requests of one connection in their order. No browser sends a second one before it
+//!   has the first answer, but answer a [`PendingCallback`] before you wait for the next all the same.
 
 use std::fmt;
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Weak, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tiny_http::{Method, Request, Response, Server};
+use tiny_http::{HTTPVersion, Method, Request, Response, Server};
+use url::Url;
 
 use crate::driver::pages::refusal;
 pub use crate::driver::pages::{Page, Pages};
@@ -103,12 +109,7 @@ impl LoopbackBuilder {
     /// # Errors
     /// [`BindError`] names the address that could not be had.
     pub fn bind(self) -> Result<Loopback, BindError> {
-        let sound = self.path.starts_with('/')
-            && is_uri_text(&self.path)
-            && !self.path.contains(['?', '#'])
-            && !self.path.contains("//")
-            && !self.path.split('/').any(|part| matches!(part, "." | ".."));
-        if !sound {
+        if !is_path(&self.path) {
             return Err(BindError::Path);
         }
         let ports = match self.ports.as_slice() {
@@ -159,9 +160,21 @@ impl LoopbackBuilder {
     }
 }
 
+/// A path that a browser asks for as it stands.
+fn is_path(path: &str) -> bool {
+    let as_asked = Url::parse(&format!("http://127.0.0.1{path}"));
+    path.starts_with('/')
+        && is_uri_text(path)
+        && !path.contains(['?', '#'])
+        && !path.contains("//")
+        && as_asked.is_ok_and(|url| url.path() == path)
+}
+
+/// For what takes a moment: a port that is given up, a browser that is told so.
+const PATIENCE: Duration = Duration::from_millis(100);
+
 /// A port that another listener of ours has just given up may take a moment.
 fn listen(address: SocketAddr) -> Result<TcpListener, BindError> {
-    const PATIENCE: Duration = Duration::from_millis(100);
     let start = Instant::now();
     loop {
         match TcpListener::bind(address) {
@@ -279,7 +292,8 @@ impl Loopback {
         }
     }
 
-    /// Waits for a callback, at most this long. What is none is answered on the way.
+    /// Waits for a callback, at most this long; with no time at all, looks whether one is there. What
+    /// is none is answered on the way.
     ///
     /// # Errors
     /// [`ListenError`] if the listener can't go on.
@@ -289,21 +303,19 @@ impl Loopback {
         };
         let start = Instant::now();
         loop {
-            if self.cancelled.load(Ordering::Acquire) {
+            if self.cancelled.swap(false, Ordering::AcqRel) {
                 return Ok(Received::Cancelled);
             }
             let left = timeout.saturating_sub(start.elapsed());
+            let request = server.recv_timeout(left);
+            let request = request.map_err(|_| ListenError::Accept)?;
+            if let Some(request) = request
+                && let Some(callback) = self.admit(request)?
+            {
+                return Ok(Received::Callback(callback));
+            }
             if left.is_zero() {
                 return Ok(Received::TimedOut);
-            }
-            match server.recv_timeout(left) {
-                Err(_) => return Err(ListenError::Accept),
-                Ok(None) => {}
-                Ok(Some(request)) => {
-                    if let Some(callback) = self.admit(request)? {
-                        return Ok(Received::Callback(callback));
-                    }
-                }
             }
         }
     }
@@ -337,6 +349,9 @@ impl Loopback {
         let target = request.url();
         if target.len() > MAX_TARGET {
             return Some("414 URI Too Long");
+        }
+        if *request.http_version() != HTTPVersion(1, 1) {
+            return Some("400 Bad Request");
         }
         let path = target.split('?').next().unwrap_or_default();
         if path != self.path {
@@ -375,26 +390,51 @@ impl Loopback {
     }
 }
 
-/// Answers what is still queued, and waits until the port is free again.
+/// Waits until the port is free again, and answers what is still queued.
 impl Drop for Loopback {
     fn drop(&mut self) {
         let Some(server) = self.server.take() else {
             return;
         };
-        while let Ok(Some(request)) = server.try_recv() {
-            match has_dangerous_body(&request) {
-                true => std::mem::forget(request),
-                false => answer(request, &refusal("410 Gone")),
-            }
-        }
+        let rest = queued(&server);
         drop(server);
         // Binding it is the one way to know.
         let start = Instant::now();
-        while TcpListener::bind(self.address).is_err()
-            && start.elapsed() < Duration::from_millis(100)
-        {
+        while TcpListener::bind(self.address).is_err() && start.elapsed() < PATIENCE {
             thread::sleep(Duration::from_millis(1));
         }
+        turn_away(rest);
+    }
+}
+
+fn queued(server: &Server) -> Vec<Request> {
+    let mut requests = Vec::new();
+    // An old cancellation or error may stand between them.
+    let mut others = 0;
+    while others < 8 {
+        match server.try_recv() {
+            Ok(Some(request)) if has_dangerous_body(&request) => std::mem::forget(request),
+            Ok(Some(request)) => requests.push(request),
+            Ok(None) | Err(_) => others += 1,
+        }
+    }
+    requests
+}
+
+/// In a thread of its own, so that no client can hold up the end by not reading its answer.
+fn turn_away(requests: Vec<Request>) {
+    if requests.is_empty() {
+        return;
+    }
+    let (done, is_done) = mpsc::channel();
+    let thread = thread::Builder::new().spawn(move || {
+        for request in requests {
+            answer(request, &refusal("410 Gone"));
+        }
+        let _ = done.send(());
+    });
+    if thread.is_ok() {
+        let _ = is_done.recv_timeout(PATIENCE);
     }
 }
 
@@ -408,10 +448,11 @@ impl fmt::Debug for Loopback {
 }
 
 fn has_dangerous_body(request: &Request) -> bool {
-    request
-        .body_length()
-        .is_some_and(|length| length > SAFE_BODY)
-        || values(request, "Transfer-Encoding").next().is_some()
+    let has = |name| values(request, name).next().is_some();
+    // A client that expects a `100 Continue` has its short body left unread, too.
+    let unread = if has("Expect") { 0 } else { SAFE_BODY };
+    let length = request.body_length().unwrap_or_default();
+    length > unread || has("Transfer-Encoding")
 }
 
 fn values<'a>(request: &'a Request, name: &'static str) -> impl Iterator<Item = &'a str> {
@@ -479,8 +520,9 @@ pub struct Canceller {
 impl Canceller {
     /// Ends the wait that goes on, or else the next one.
     pub fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Release);
-        if let Some(server) = self.server.upgrade() {
+        if !self.cancelled.swap(true, Ordering::AcqRel)
+            && let Some(server) = self.server.upgrade()
+        {
             server.unblock();
         }
     }

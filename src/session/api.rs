@@ -18,34 +18,32 @@ impl Session {
     /// [`access_token`](Self::access_token). A status of 400 or more is an answer, not an error; see
     /// [`ApiResponse::read_json`].
     pub fn get(&self, url: &str) -> Result<ApiResponse, Error> {
-        if !self.is_api(url) {
-            return Err(Error::ForeignOrigin);
-        }
+        let url = self.api_url(url).ok_or(Error::ForeignOrigin)?;
         let token = self.access_token()?;
-        let response = self.get_with(url, &token)?;
+        let response = self.get_with(&url, &token)?;
         if response.status != 401 {
             return Ok(ApiResponse { response });
         }
         let token = self.token_rejected(token.serial())?;
-        let response = self.get_with(url, &token)?;
+        let response = self.get_with(&url, &token)?;
         Ok(ApiResponse { response })
     }
 
-    fn get_with(&self, url: &str, token: &AccessToken) -> Result<HttpResponse, Error> {
+    fn get_with(&self, url: &Url, token: &AccessToken) -> Result<HttpResponse, Error> {
         let authorization = token.authorization()?;
-        let response = self.inner.http.get(url, &authorization);
+        let response = self.inner.http.get(url.as_str(), &authorization);
         response.map_err(Error::Transport)
     }
 
-    /// Whether a URL is on one of the API's origins: same scheme, host and port.
-    fn is_api(&self, url: &str) -> bool {
-        let Ok(url) = Url::parse(url) else {
-            return false;
-        };
+    /// The URL, if it is on one of the API's origins: same scheme, host and port. Parsed once, so that
+    /// where the request goes is what was compared.
+    fn api_url(&self, url: &str) -> Option<Url> {
+        let url = Url::parse(url).ok()?;
         let shared = self.lock();
         let mut origins = shared.flow.client().provider().api_origins();
-        let bare = url.username().is_empty() && url.password().is_none();
-        bare && origins.any(|own| Url::parse(own).is_ok_and(|own| own.origin() == url.origin()))
+        let is_bare = url.username().is_empty() && url.password().is_none();
+        let is_own = |own| Url::parse(own).is_ok_and(|own| own.origin() == url.origin());
+        (is_bare && origins.any(is_own)).then_some(url)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::flow::event::Event;
 use crate::flow::notice::Notice;
 use crate::flow::{AuthFlow, State};
 use crate::provider::client::{Client, ClientBuilder};
-use crate::session::store::{MemoryStore, Store};
+use crate::session::store::{MemoryStore, Store, StoreError};
 use crate::session::{Error, Session};
 use crate::time::Timestamp;
 use crate::wire::authorize::AuthorizationUrl;
@@ -141,10 +141,10 @@ impl Login {
         let listener = self.listener.bind()?;
         let browse = Browse {
             session: &session,
+            waiting: None,
             listener,
             prompt: Some(self.prompt),
             opener: Some(self.opener),
-            waiting: None,
         };
         browse.run(&client)?;
         Ok(session)
@@ -185,10 +185,22 @@ impl Session {
         if self.state() == State::Unauthorized {
             return Ok(false);
         }
-        match self.access_token() {
+        let token = self.access_token();
+        if let (_, Some(error)) = self.waits() {
+            // The session has the newest refresh token, and nobody else does.
+            return Err(self.not_saved(error));
+        }
+        match token {
             Ok(token) => Ok(token.missing_scopes().next().is_none()),
             Err(Error::SignIn(_)) => Ok(false),
             Err(error) => Err(error),
+        }
+    }
+
+    fn not_saved(&self, error: StoreError) -> Error {
+        Error::NotSaved {
+            error,
+            session: self.clone(),
         }
     }
 }
@@ -196,10 +208,11 @@ impl Session {
 /// A login under way: receive, handle, carry out, wait.
 struct Browse<'a> {
     session: &'a Session,
+    /// Before the listener, whose end would wait for its answer.
+    waiting: Option<PendingCallback>,
     listener: Loopback,
     prompt: Option<Hook>,
     opener: Option<Hook>,
-    waiting: Option<PendingCallback>,
 }
 
 impl Browse<'_> {
@@ -214,14 +227,7 @@ impl Browse<'_> {
         loop {
             let actions = self.session.handle(event)?;
             let (deadline, unsaved) = self.session.waits();
-            if let Some(error) = unsaved {
-                self.show(Page::Failed);
-                return Err(Error::NotSaved {
-                    error,
-                    session: self.session.clone(),
-                });
-            }
-            if let Some(outcome) = self.carry_out(actions) {
+            if let Some(outcome) = self.carry_out(actions, unsaved) {
                 return outcome;
             }
             let left = deadline.map(|at| at.saturating_since(Timestamp::now()));
@@ -244,10 +250,23 @@ impl Browse<'_> {
         }
     }
 
-    /// What the machine wants of a login; its end, if this was it.
-    fn carry_out(&mut self, actions: Vec<Action>) -> Option<Result<(), Error>> {
+    /// What the machine wants of a login; its end, if this was it. A login that can't be saved ends
+    /// before the browser opens, or else as one that worked all the same.
+    fn carry_out(
+        &mut self,
+        actions: Vec<Action>,
+        unsaved: Option<StoreError>,
+    ) -> Option<Result<(), Error>> {
         let mut denied = false;
         for action in actions {
+            let is_step = matches!(
+                action,
+                Action::OpenUrl(_) | Action::Notify(Notice::LoggedIn)
+            );
+            if let Some(error) = unsaved.clone().filter(|_| is_step) {
+                self.show(Page::Failed);
+                return Some(Err(self.session.not_saved(error)));
+            }
             match action {
                 Action::OpenUrl(url) => {
                     for hook in [self.prompt.take(), self.opener.take()]

@@ -7,6 +7,7 @@ mod store;
 
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
 
 use crate::driver::http::Http;
 use crate::error::Failure;
@@ -50,9 +51,9 @@ struct Shared {
     flow: AuthFlow,
     /// What readers get: set once the tokens are saved.
     token: Option<AccessToken>,
-    /// A thread is at the network or the store, without the lock.
-    busy: bool,
-    /// The newest tokens could not be saved, so they are not handed out yet.
+    /// This thread is at the network or the store, without the lock.
+    busy: Option<ThreadId>,
+    /// Why the newest state is not saved, if it is not. Its tokens are not handed out until it is.
     unsaved: Option<StoreError>,
     /// Why the last refresh failed, if it did.
     last_failure: Option<Failure>,
@@ -145,7 +146,7 @@ impl Session {
         let shared = Shared {
             token: AccessToken::of(&flow, Timestamp::now()),
             flow,
-            busy: false,
+            busy: None,
             unsaved: None,
             last_failure: None,
         };
@@ -159,9 +160,10 @@ impl Session {
         }
     }
 
-    /// An access token that is valid now. If it has ended or is about to, one thread refreshes it and
-    /// the others wait for the result; while the old one is valid, nobody waits. New tokens are saved
-    /// before they are handed out.
+    /// An access token that is valid now. If it has ended or is about to, one thread refreshes it. The
+    /// others get the old one while that is valid, and wait for the result if it is not. New tokens are
+    /// saved before they are handed out; if they can't be, saving is tried again at each call, and the
+    /// old token is still handed out while it is valid.
     ///
     /// # Errors
     /// [`Error`], which says [what now](Error::what_now): sign in again, or try later. The tokens are
@@ -203,17 +205,27 @@ impl Session {
     fn token_after(&self, event: Event) -> Result<AccessToken, Error> {
         let is_refresh = matches!(event, Event::Refresh);
         let mut shared = self.lock();
-        if shared.busy {
+        if let Event::TokenRejected { serial } = event {
+            shared.token.take_if(|token| token.serial() == serial);
+        }
+        if let Some(worker) = shared.busy {
             // Nobody waits while the old token is good.
             if matches!(event, Event::Tick)
                 && let Some(token) = shared.token.as_ref().filter(|token| token.is_usable())
             {
                 return Ok(token.clone());
             }
+            // A store that asks the session which it is saving would wait for itself.
+            if worker == thread::current().id() {
+                return shared.result(is_refresh);
+            }
             shared = self.wait(shared);
             if is_refresh {
                 return shared.result(true);
             }
+        }
+        if is_refresh && !shared.flow.can_refresh() {
+            return Err(Error::SignIn(shared.last_failure.clone().map(Box::new)));
         }
         shared = self.step(shared, event)?.0;
         shared.result(is_refresh)
@@ -250,6 +262,8 @@ impl Session {
                 Action::Persist => {
                     save = false;
                     let snapshot = shared.flow.snapshot();
+                    // What stands if the store panics.
+                    shared.unsaved = Some(StoreError::new("saving was interrupted"));
                     let (relocked, saved) =
                         self.unlocked(shared, |inner| inner.store.save(&snapshot));
                     shared = relocked;
@@ -269,8 +283,11 @@ impl Session {
                         Action::Notify(Notice::RefreshFailed { failure, .. }) => {
                             shared.last_failure = Some(failure.clone());
                         }
-                        Action::Notify(Notice::Refreshed | Notice::LoggedIn) => {
+                        Action::Notify(Notice::Refreshed) => shared.last_failure = None,
+                        Action::Notify(Notice::LoggedIn) => {
                             shared.last_failure = None;
+                            // It may be another person's.
+                            shared.token = None;
                         }
                         _ => {}
                     }
@@ -288,20 +305,21 @@ impl Session {
         mut shared: MutexGuard<'a, Shared>,
         work: impl FnOnce(&Inner) -> T,
     ) -> (MutexGuard<'a, Shared>, T) {
-        shared.busy = true;
+        shared.busy = Some(thread::current().id());
         drop(shared);
         // Also if a store of the program's panics, the session stays usable.
         let ended = Ended(&self.inner);
         let result = work(&self.inner);
         std::mem::forget(ended);
         let mut shared = self.lock();
-        shared.busy = false;
+        shared.busy = None;
         self.inner.changed.notify_all();
         (shared, result)
     }
 
     fn wait<'a>(&'a self, shared: MutexGuard<'a, Shared>) -> MutexGuard<'a, Shared> {
-        let waited = self.inner.changed.wait_while(shared, |shared| shared.busy);
+        let is_busy = |shared: &mut Shared| shared.busy.is_some();
+        let waited = self.inner.changed.wait_while(shared, is_busy);
         waited.unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -330,13 +348,13 @@ impl Shared {
     /// The token, or why there is none. A caller that asked for a refresh is told if it failed, even
     /// if the old token is still good.
     fn result(&self, was_refresh: bool) -> Result<AccessToken, Error> {
-        if let Some(error) = &self.unsaved {
-            return Err(Error::Store(error.clone()));
-        }
-        let failed = was_refresh && self.last_failure.is_some();
+        let failed = was_refresh && (self.last_failure.is_some() || self.unsaved.is_some());
         match &self.token {
             Some(token) if token.is_usable() && !failed => return Ok(token.clone()),
             _ => {}
+        }
+        if let Some(error) = &self.unsaved {
+            return Err(Error::Store(error.clone()));
         }
         let failure = self.last_failure.clone().map(Box::new);
         if !self.flow.can_refresh() {
@@ -356,7 +374,7 @@ struct Ended<'a>(&'a Inner);
 impl Drop for Ended<'_> {
     fn drop(&mut self) {
         let mut shared = self.0.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        shared.busy = false;
+        shared.busy = None;
         drop(shared);
         self.0.changed.notify_all();
     }

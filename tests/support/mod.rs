@@ -1,7 +1,13 @@
 //! What several test files share. Each test file is a crate of its own and uses a part of it.
 #![allow(dead_code, reason = "each test file uses another part")]
 
+#[cfg(all(feature = "ureq", feature = "loopback", feature = "os-rng"))]
+pub mod login;
+pub mod model;
+pub mod raw;
 pub mod reply;
 pub mod scenario;
+pub mod seen;
+pub mod strategies;
 pub mod table;
 pub mod vectors;
