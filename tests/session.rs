@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use authflow::session::{AccessToken, ApiResponse, Error, StoreError};
 use authflow::testing::{FakeProvider, Fault, Rotation};
-use authflow::{Cause, Session, State, Timestamp, TokenSet, WhatNow};
+use authflow::{AuthFlow, Cause, Session, State, Timestamp, TokenSet, WhatNow};
 use support::login::{TestStore, client_of, ended, hour, logged_in, session_of};
 use support::raw::{PATIENCE, Request, Server, eventually, json, response, tokens, within};
 
@@ -728,4 +728,44 @@ fn a_stored_token_that_has_ended_is_refreshed_before_the_session_is_there() {
     assert_eq!(text(session.unwrap().access_token()), "AT-1");
     assert_eq!(store.access_token().as_deref(), Some("AT-1"));
     assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
+fn a_rejected_token_is_not_believed_by_the_next_run_either() {
+    let server = counting(None);
+    let alone = TokenSet::new("AT-0");
+    let (session, store) = session(&server, alone);
+    let serial = session.access_token().unwrap().serial();
+    assert!(is_sign_in(&session.token_rejected(serial)));
+    let saved = store.last();
+    let client = client_of(&server).build().unwrap();
+    let flow = AuthFlow::restore(client, saved, Timestamp::now()).unwrap();
+    assert_eq!(flow.state(), State::Expired);
+    assert_eq!(server.requests().len(), 0);
+}
+
+#[test]
+fn a_client_that_refreshes_only_when_told_is_told_by_whoever_needs_a_token() {
+    let server = counting(None);
+    let client = client_of(&server).auto_refresh(false);
+    let (session, _) = session_of(client, ended(), Timestamp::from_millis(1));
+    assert_eq!(text(session.unwrap().access_token()), "AT-1");
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
+fn a_page_of_somebody_elses_in_place_of_tokens_is_not_the_end() {
+    let server = server(|_| {
+        response(
+            "200 OK",
+            "Content-Type: text/html\r\n",
+            "<html>hotel</html>",
+        )
+    });
+    let (session, _) = session_of(client_of(&server), ended(), Timestamp::from_millis(1));
+    let Err(Error::NotNow { retry_at, .. }) = session.map(drop) else {
+        panic!("there is no token");
+    };
+    assert!(retry_at.is_some(), "it is tried again");
+    assert_eq!(server.requests().len(), 1, "but not at once");
 }

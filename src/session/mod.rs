@@ -8,9 +8,10 @@ mod store;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
+use std::time::Duration;
 
 use crate::driver::http::Http;
-use crate::error::Failure;
+use crate::error::{Failure, WhatNow};
 use crate::flow::action::Action;
 use crate::flow::event::{Event, TokenSerial};
 use crate::flow::notice::Notice;
@@ -55,8 +56,9 @@ struct Shared {
     busy: Option<ThreadId>,
     /// Why the newest state is not saved, if it is not. Its tokens are not handed out until it is.
     unsaved: Option<StoreError>,
-    /// Why the last refresh failed, if it did.
+    /// Why the last refresh failed, if it did, and when.
     last_failure: Option<Failure>,
+    failed_at: Option<Timestamp>,
 }
 
 /// An access token, good when it was handed out. `Debug` hides it.
@@ -149,6 +151,7 @@ impl Session {
             busy: None,
             unsaved: None,
             last_failure: None,
+            failed_at: None,
         };
         Self {
             inner: Arc::new(Inner {
@@ -228,6 +231,9 @@ impl Session {
             return Err(Error::SignIn(shared.last_failure.clone().map(Box::new)));
         }
         shared = self.step(shared, event)?.0;
+        if !is_refresh && shared.wants_refresh() {
+            shared = self.step(shared, Event::Refresh)?.0;
+        }
         shared.result(is_refresh)
     }
 
@@ -249,18 +255,24 @@ impl Session {
         mut shared: MutexGuard<'a, Shared>,
         event: Event,
     ) -> Result<(MutexGuard<'a, Shared>, Vec<Action>), Error> {
+        let is_rejection = matches!(event, Event::TokenRejected { .. });
         shared.flow.handle(event, Timestamp::now())?;
         let mut others = Vec::new();
         let mut save = shared.unsaved.is_some();
+        let mut save_rejection = false;
         loop {
             let action = match shared.flow.poll_action() {
                 _ if save => Action::Persist,
                 Some(action) => action,
+                // A refresh has saved it already. Without one, the next run would believe a token
+                // that the API has rejected.
+                None if save_rejection && shared.flow.state() == State::Expired => Action::Persist,
                 None => break,
             };
             match action {
                 Action::Persist => {
                     save = false;
+                    save_rejection = false;
                     let snapshot = shared.flow.snapshot();
                     // What stands if the store panics.
                     shared.unsaved = Some(StoreError::new("saving was interrupted"));
@@ -280,8 +292,10 @@ impl Session {
                 }
                 other => {
                     match &other {
+                        Action::Notify(Notice::Expired) => save_rejection = is_rejection,
                         Action::Notify(Notice::RefreshFailed { failure, .. }) => {
                             shared.last_failure = Some(failure.clone());
+                            shared.failed_at = Some(Timestamp::now());
                         }
                         Action::Notify(Notice::Refreshed) => shared.last_failure = None,
                         Action::Notify(Notice::LoggedIn) => {
@@ -345,6 +359,29 @@ impl Shared {
         }
     }
 
+    /// Whether a refresh has to be asked for, because the machine does not come to it by itself: the
+    /// client refreshes by hand only, or the last answer was none of the provider's (a hotel's login
+    /// page, for instance) and some time has passed since.
+    fn wants_refresh(&self) -> bool {
+        let idle = self.flow.activity() == Activity::Idle && self.flow.can_refresh();
+        idle && self.flow.state() == State::Expired
+            && match &self.last_failure {
+                None => true,
+                Some(failure) => {
+                    matches!(failure.what_now(), WhatNow::Retry { .. })
+                        && self.retry_at().is_none_or(|at| Timestamp::now() >= at)
+                }
+            }
+    }
+
+    /// When something is tried again.
+    fn retry_at(&self) -> Option<Timestamp> {
+        match self.flow.activity() {
+            Activity::Backoff { until } => Some(until),
+            _ => self.failed_at.map(|at| at.saturating_add(PAUSE)),
+        }
+    }
+
     /// The token, or why there is none. A caller that asked for a refresh is told if it failed, even
     /// if the old token is still good.
     fn result(&self, was_refresh: bool) -> Result<AccessToken, Error> {
@@ -360,13 +397,17 @@ impl Shared {
         if !self.flow.can_refresh() {
             return Err(Error::SignIn(failure));
         }
-        let retry_at = match self.flow.activity() {
-            Activity::Backoff { until } => Some(until),
-            _ => None,
+        let is_final = |failure: &Failure| !matches!(failure.what_now(), WhatNow::Retry { .. });
+        let retry_at = match failure.as_deref() {
+            Some(failure) if is_final(failure) => None,
+            _ => self.retry_at(),
         };
         Err(Error::NotNow { failure, retry_at })
     }
 }
+
+/// Between answers that were none of the provider's.
+const PAUSE: Duration = Duration::from_secs(10);
 
 /// Says that the work is over, if it ends by a panic.
 struct Ended<'a>(&'a Inner);
