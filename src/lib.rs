@@ -56,7 +56,7 @@
 //! let mut flow = AuthFlow::new(client);
 //!
 //! // Unauthorized: send the person to the browser. 64 fresh random bytes are the login's secrets.
-//! let secrets = LoginSecrets::from_entropy([7; 64]);
+//! let secrets = LoginSecrets::from_entropy(std::array::from_fn(|at| at as u8));
 //! flow.handle(Event::BeginLogin { secrets, redirect_uri }, now)?;
 //! let mut url = None;
 //! while let Some(action) = flow.poll_action() {
@@ -111,7 +111,8 @@
 //!
 //! # Features
 //!
-//! Each adds API and its dependency, none changes behaviour. Without any, this is the sans-IO core.
+//! Each adds API and its dependency, none changes what the machine does. Without any, this is the
+//! sans-IO core.
 //!
 //! | feature | default | what it adds |
 //! |---|---|---|
@@ -120,7 +121,7 @@
 //! | `native-tls` | | TLS for it: the system's; with `rustls` off |
 //! | `platform-verifier` | | checks certificates against the system's roots |
 //! | `loopback` | yes | [`loopback`]: receives the redirect, with tiny_http |
-//! | `browser` | yes | [`browser`]: opens the URL, with `open` |
+//! | `browser` | yes | [`browser`]: opens the URL, with `open`; [`Login`] does so by itself then |
 //! | `os-rng` | yes | [`clock`]: `Timestamp::now` and `LoginSecrets::generate`, with getrandom |
 //! | `testing` | | [`testing`]: a fake provider, and a person to click in it |
 //!

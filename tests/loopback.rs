@@ -484,6 +484,50 @@ fn many_dangerous_bodies_end_the_wait_with_an_error() {
     assert!(TcpListener::bind(address).is_ok());
 }
 
+#[test]
+fn a_web_page_that_posts_forms_ends_no_login() {
+    let listener = listener();
+    let address = listener.address();
+    let page = thread::spawn(move || {
+        let body = "x".repeat(2000);
+        let form = format!(
+            "POST / HTTP/1.1\r\nHost: {address}\r\nContent-Type: text/plain\r\nContent-Length: 2000\r\n\r\n{body}"
+        );
+        let post = |_| {
+            let mut stream = send(address, &form);
+            read_reply(&mut stream).map(|reply| reply.status())
+        };
+        (0..20).map(post).collect::<Vec<_>>()
+    });
+    let mut listener = listener;
+    assert!(matches!(
+        listener.receive(Duration::from_millis(500)),
+        Ok(Received::TimedOut)
+    ));
+    assert_eq!(page.join().unwrap(), [Some(413); 20]);
+    the_genuine_redirect_wins(listener);
+}
+
+#[test]
+fn a_client_that_asks_for_ever_and_reads_nothing_holds_up_nothing() {
+    let mut listener = listener();
+    let address = listener.address();
+    let request = format!("GET /x HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream
+        .set_write_timeout(Some(Duration::from_millis(200)))
+        .unwrap();
+    let flood = thread::spawn(move || {
+        // It ends when nothing is read any more, or after enough of it.
+        let _ = stream.write_all(request.repeat(8000).as_bytes());
+        stream
+    });
+    let ended = listener.receive(Duration::from_millis(500));
+    assert!(matches!(ended, Ok(Received::TimedOut)), "{ended:?}");
+    the_genuine_redirect_wins(listener);
+    drop(flood.join());
+}
+
 /// The last request of its connection, after which tiny_http lets go of all that it holds.
 const LAST: &str = "Connection: close\r\nContent-Length: 1000000000000000";
 

@@ -14,7 +14,7 @@ use authflow::{
 
 /// One line, read.
 pub enum Line {
-    Config(Result<Client, Fault>),
+    Config(Box<Result<Client, Fault>>),
     Event {
         event: Map<String, Value>,
         now: Timestamp,
@@ -80,7 +80,7 @@ pub fn read(line: &[u8]) -> Result<Line, Fault> {
     };
     if let Some(config) = line.remove("config") {
         let config = object(Some(&config), "config")?;
-        return Ok(Line::Config(self::config(config)));
+        return Ok(Line::Config(Box::new(self::config(config))));
     }
     if line.get("snapshot") == Some(&Value::Bool(true)) {
         return Ok(Line::Snapshot);

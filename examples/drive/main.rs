@@ -65,10 +65,8 @@ struct Drive {
 impl Drive {
     fn answer(&mut self, line: &[u8]) -> Value {
         let mut saved = None;
-        let error = match input::read(line).and_then(|line| self.take(line, &mut saved)) {
-            Ok(()) => None,
-            Err(fault) => Some(fault),
-        };
+        let taken = input::read(line).and_then(|line| self.take(line, &mut saved));
+        let error = taken.err();
         let mut answer = output::describe(self.flow.as_mut(), self.now, error);
         if let Some(saved) = saved {
             answer["snapshot"] = saved;
@@ -80,7 +78,7 @@ impl Drive {
         let no_config = || Fault::input("NoConfig", "the first line must be a config");
         match line {
             Line::Config(client) => {
-                let client = client?;
+                let client = (*client)?;
                 self.flow = Some(AuthFlow::new(client.clone()));
                 self.client = Some(client);
                 self.now = None;

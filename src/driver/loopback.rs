@@ -7,14 +7,15 @@
 //!
 //! What tiny_http does not do is kept from the program where it can be:
 //!
-//! - It has no limit on time, size or connections. A connection that says nothing costs a thread until
-//!   its other end goes away, also after the listener is dropped, but delays nobody, unless more than
-//!   four are made in the same instant: then some are read only once another has ended. A request that
-//!   claims HTTP/2 costs a thread for good. A program on the same machine that sends tens of thousands
-//!   of requests on one connection and reads no answer can hold up the wait.
-//! - It would read a body to its announced end before it drops a request, and an announced length of
-//!   terabytes would abort the process. Requests with such a body are answered and then leaked, a
-//!   small and bounded number of them; after that the listener gives up with [`ListenError`].
+//! - It has no limit on time, size or connections. A connection that says nothing costs a thread and two
+//!   descriptors until its other end goes away, also after the listener is dropped; a request that
+//!   claims HTTP/2 costs them for good. More than four connections in the same instant may wait for one
+//!   another. A program on the same machine can use up all descriptors in this way: then the wait ends
+//!   with [`ListenError::Accept`], or, where tiny_http's accepting thread panics, at its deadline.
+//! - It reads a body to its announced end before it drops a request, and an announced length of
+//!   terabytes would abort the process. Answers are given aside, where a client that does not send or
+//!   read holds up nothing; requests that announce more than any browser could mean are leaked, a small
+//!   and bounded number of them, and after that the listener gives up with [`ListenError::Abused`].
 //! - A client that sends a request and resets the connection at once may make one of its worker
 //!   threads panic. The panic stays in that thread and is printed, unless the program is built with
 //!   `panic = "abort"`: then it ends. Only a program on the same machine can do that.
@@ -25,7 +26,7 @@
 use std::fmt;
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -61,6 +62,8 @@ pub struct Loopback {
     pages: Pages,
     cancelled: Arc<AtomicBool>,
     leaked: u32,
+    unanswered: u32,
+    refusing: Arc<AtomicUsize>,
 }
 
 /// Says where to listen and what to show.
@@ -156,6 +159,8 @@ impl LoopbackBuilder {
             pages: self.pages,
             cancelled: Arc::new(AtomicBool::new(false)),
             leaked: 0,
+            unanswered: 0,
+            refusing: Arc::default(),
         })
     }
 }
@@ -254,10 +259,15 @@ impl fmt::Display for ListenError {
 
 impl std::error::Error for ListenError {}
 
-/// How many requests with a dangerous body are leaked before the listener gives up.
+/// How many requests with a bottomless body are leaked before the listener gives up.
 const MAX_LEAKED: u32 = 8;
+/// How many refusals may be on their way at once. Further ones are not answered, and only so many.
+const MAX_REFUSING: usize = 8;
+const MAX_UNANSWERED: u32 = 10_000;
 /// tiny_http reads shorter bodies before it hands a request over; longer ones it reads on drop.
-const SAFE_BODY: usize = 1024;
+const READ_AHEAD: usize = 1024;
+/// A browser can only announce a body that it has; what is larger than this has another purpose.
+const MAX_BODY: usize = 16 << 20;
 const MAX_TARGET: usize = 64 << 10;
 
 impl Loopback {
@@ -322,7 +332,7 @@ impl Loopback {
 
     /// Hands a callback over, answers anything else.
     fn admit(&mut self, request: Request) -> Result<Option<PendingCallback>, ListenError> {
-        if has_dangerous_body(&request) {
+        if has_bottomless_body(&request) {
             // Neither `respond` nor drop may touch this one.
             std::mem::forget(request.upgrade("none", Response::empty(413)));
             self.leaked += 1;
@@ -331,17 +341,32 @@ impl Loopback {
                 _ => Ok(None),
             };
         }
-        match self.refuse(&request) {
-            Some(status) => {
-                answer(request, &refusal(status));
-                Ok(None)
-            }
-            None => Ok(Some(PendingCallback {
+        let Some(status) = self.refuse(&request) else {
+            return Ok(Some(PendingCallback {
                 url: CallbackUrl::new(request.url()),
                 request: Some(Box::new(request)),
                 pages: self.pages.clone(),
-            })),
+            }));
+        };
+        if self.refusing.fetch_add(1, Ordering::AcqRel) >= MAX_REFUSING {
+            self.refusing.fetch_sub(1, Ordering::AcqRel);
+            std::mem::forget(request);
+            self.unanswered += 1;
+            return match self.unanswered {
+                MAX_UNANSWERED.. => Err(ListenError::Abused),
+                _ => Ok(None),
+            };
         }
+        let refusing = Arc::clone(&self.refusing);
+        aside(Duration::ZERO, move || {
+            match has_unread_body(&request) {
+                // Answered at once; what is dropped here reads the body.
+                true => drop(request.upgrade("none", Response::empty(413))),
+                false => answer(request, &refusal(status)),
+            }
+            refusing.fetch_sub(1, Ordering::AcqRel);
+        });
+        Ok(None)
     }
 
     /// Why a request is no callback, if it is none.
@@ -349,6 +374,9 @@ impl Loopback {
         let target = request.url();
         if target.len() > MAX_TARGET {
             return Some("414 URI Too Long");
+        }
+        if has_unread_body(request) {
+            return Some("413 Content Too Large");
         }
         if *request.http_version() != HTTPVersion(1, 1) {
             return Some("400 Bad Request");
@@ -413,7 +441,7 @@ fn queued(server: &Server) -> Vec<Request> {
     let mut others = 0;
     while others < 8 {
         match server.try_recv() {
-            Ok(Some(request)) if has_dangerous_body(&request) => std::mem::forget(request),
+            Ok(Some(request)) if has_bottomless_body(&request) => std::mem::forget(request),
             Ok(Some(request)) => requests.push(request),
             Ok(None) | Err(_) => others += 1,
         }
@@ -421,20 +449,26 @@ fn queued(server: &Server) -> Vec<Request> {
     requests
 }
 
-/// In a thread of its own, so that no client can hold up the end by not reading its answer.
 fn turn_away(requests: Vec<Request>) {
-    if requests.is_empty() {
-        return;
+    if !requests.is_empty() {
+        aside(PATIENCE, move || {
+            for request in requests {
+                answer(request, &refusal("410 Gone"));
+            }
+        });
     }
+}
+
+/// In a thread of its own, because a client that does not read its answer, or does not send the body
+/// that it announced, holds up whoever answers it. Waits for the end, but only so long.
+fn aside(patience: Duration, work: impl FnOnce() + Send + 'static) {
     let (done, is_done) = mpsc::channel();
     let thread = thread::Builder::new().spawn(move || {
-        for request in requests {
-            answer(request, &refusal("410 Gone"));
-        }
+        work();
         let _ = done.send(());
     });
-    if thread.is_ok() {
-        let _ = is_done.recv_timeout(PATIENCE);
+    if thread.is_ok() && !patience.is_zero() {
+        let _ = is_done.recv_timeout(patience);
     }
 }
 
@@ -447,12 +481,18 @@ impl fmt::Debug for Loopback {
     }
 }
 
-fn has_dangerous_body(request: &Request) -> bool {
-    let has = |name| values(request, name).next().is_some();
+/// Whether tiny_http would read a body on drop, to its end.
+fn has_unread_body(request: &Request) -> bool {
     // A client that expects a `100 Continue` has its short body left unread, too.
-    let unread = if has("Expect") { 0 } else { SAFE_BODY };
-    let length = request.body_length().unwrap_or_default();
-    length > unread || has("Transfer-Encoding")
+    let expects = values(request, "Expect").next().is_some();
+    let unread = if expects { 0 } else { READ_AHEAD };
+    request.body_length().unwrap_or_default() > unread
+}
+
+/// Whether that end is further than anybody should wait for.
+fn has_bottomless_body(request: &Request) -> bool {
+    request.body_length().unwrap_or_default() > MAX_BODY
+        || values(request, "Transfer-Encoding").next().is_some()
 }
 
 fn values<'a>(request: &'a Request, name: &'static str) -> impl Iterator<Item = &'a str> {
@@ -493,7 +533,8 @@ impl PendingCallback {
 
     fn show(&mut self, page: Page) {
         if let Some(request) = self.request.take() {
-            answer(*request, &self.pages.response(page));
+            let response = self.pages.response(page);
+            aside(PATIENCE, move || answer(*request, &response));
         }
     }
 }

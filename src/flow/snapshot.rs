@@ -23,7 +23,9 @@ const MAX_COUNT: u64 = 1 << 62;
 /// A saved flow: the tokens, and a login that waits for its callback. The only serializable type.
 ///
 /// It is as secret as the tokens in it, so save it where only the person can read it. `Debug` shows
-/// none of them. It belongs to one provider and client id, and says so. Requests in flight are not
+/// none of them. It belongs to one provider and client id, and says so: its tokens never go to a token
+/// endpoint of another origin. Read it with [`from_json`](Self::from_json): the texts of serde's own
+/// errors may quote what they could not read. Requests in flight are not
 /// in it: after a restore a refresh is simply sent again, and a code that was being exchanged is
 /// lost, so the login has to be begun anew.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +33,8 @@ pub struct Snapshot {
     version: u64,
     #[serde(default)]
     provider: String,
+    #[serde(default)]
+    token_endpoint: String,
     #[serde(default)]
     client_id: String,
     #[serde(default)]
@@ -168,6 +172,7 @@ impl Snapshot {
         Self {
             version: VERSION,
             provider: client.provider.id().to_owned(),
+            token_endpoint: client.provider.token_endpoint.as_str().to_owned(),
             client_id: client.id.clone(),
             requests: machine.requests,
             serials: machine.serials,
@@ -185,7 +190,13 @@ impl Snapshot {
         if self.version != VERSION {
             return Err(RestoreError::UnknownVersion(self.version));
         }
-        if self.provider != client.provider.id() || self.client_id != client.id {
+        let is_same = self.provider == client.provider.id() && self.client_id == client.id;
+        if !is_same
+            || !client
+                .provider
+                .token_endpoint
+                .shares_origin(&self.token_endpoint)
+        {
             return Err(RestoreError::OtherClient);
         }
         if self.requests.max(self.serials) > MAX_COUNT {

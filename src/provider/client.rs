@@ -1,5 +1,6 @@
 //! A client: this program, as one provider knows it (RFC 6749 section 2).
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use url::Url;
@@ -22,7 +23,7 @@ pub struct Client {
     pub(crate) auth: ClientAuth,
     pub(crate) scopes: Scopes,
     authorize_params: Vec<(String, String)>,
-    pub(crate) token_params: Vec<(String, String)>,
+    pub(crate) token_params: Vec<(String, Secret)>,
     pkce: bool,
     pub(crate) auto_refresh: bool,
     pub(crate) leeway: Duration,
@@ -123,7 +124,7 @@ pub struct ClientBuilder {
     auth: ClientAuth,
     scopes: Vec<String>,
     authorize_params: Vec<(String, String)>,
-    token_params: Vec<(String, String)>,
+    token_params: Vec<(String, Secret)>,
     pkce: bool,
     auto_refresh: bool,
     leeway: Duration,
@@ -160,7 +161,8 @@ impl ClientBuilder {
 
     /// A parameter to add to each token request, such as `resource` (RFC 8707).
     pub fn token_param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.token_params.push((name.into(), value.into()));
+        let value = Secret::from(value.into());
+        self.token_params.push((name.into(), value));
         self
     }
 
@@ -216,8 +218,16 @@ impl ClientBuilder {
                 return Err(ConfigError::ColonInClientId);
             }
         }
-        check_params(&self.authorize_params, &authorize::RESERVED)?;
-        check_params(&self.token_params, &token_request::RESERVED)?;
+        let shown = self
+            .authorize_params
+            .iter()
+            .map(|(name, value)| (&**name, &**value));
+        check_params(shown, &authorize::RESERVED)?;
+        let hidden = self
+            .token_params
+            .iter()
+            .map(|(name, value)| (&**name, value.expose()));
+        check_params(hidden, &token_request::RESERVED)?;
         let provider = self.provider.build()?;
         let own_query = provider.authorization_endpoint.query();
         for (name, _) in &self.authorize_params {
@@ -245,24 +255,28 @@ impl ClientBuilder {
 
 /// Extras may neither replace nor repeat a parameter. Only `resource` may be there more than once
 /// (RFC 8707 section 2).
-fn check_params(params: &[(String, String)], reserved: &[&str]) -> Result<(), ConfigError> {
-    for (at, (name, value)) in params.iter().enumerate() {
+fn check_params<'a>(
+    params: impl Iterator<Item = (&'a str, &'a str)>,
+    reserved: &[&str],
+) -> Result<(), ConfigError> {
+    let mut seen = HashSet::new();
+    for (name, value) in params {
         let fault = |problem| {
-            let name = name.clone();
+            let name = name.to_owned();
             Err(ConfigError::Parameter { name, problem })
         };
         if name.is_empty() {
             return fault("give it a name");
         }
-        if reserved.contains(&name.as_str()) {
-            return Err(ConfigError::ReservedParameter(name.clone()));
+        if reserved.contains(&name) {
+            return Err(ConfigError::ReservedParameter(name.to_owned()));
         }
         if name == "resource" {
             if Url::parse(value).is_err() || value.contains('#') {
                 return fault("write an absolute URI without a # (RFC 8707 section 2)");
             }
-        } else if params[..at].iter().any(|(earlier, _)| earlier == name) {
-            return Err(ConfigError::RepeatedParameter(name.clone()));
+        } else if !seen.insert(name) {
+            return Err(ConfigError::RepeatedParameter(name.to_owned()));
         }
     }
     Ok(())

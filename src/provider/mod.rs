@@ -157,7 +157,13 @@ impl ProviderBuilder {
                 Ok((name, _)) if authorize::RESERVED.contains(&&*name) => {
                     return Err(ConfigError::ReservedParameter(name.into_owned()));
                 }
-                _ => {}
+                Ok(_) => {}
+                Err(_) => {
+                    return Err(ConfigError::Endpoint {
+                        name: "authorization endpoint",
+                        problem: "its query has a broken percent escape",
+                    });
+                }
             }
         }
         if self.iss_required && self.issuer.is_none() {

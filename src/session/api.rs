@@ -10,7 +10,8 @@ use crate::wire::http::HttpResponse;
 
 impl Session {
     /// `GET`s from the provider's API, with the access token in the `Authorization` header. If the
-    /// answer is 401, the token is refreshed and the call made once more. Redirects are not followed.
+    /// answer is 401, the token is refreshed and the call made once more, unless that was done a moment
+    /// ago. Redirects are not followed.
     ///
     /// # Errors
     /// [`Error::ForeignOrigin`] if the URL is not on one of the provider's API origins: the token goes
@@ -22,6 +23,9 @@ impl Session {
         let token = self.access_token()?;
         let response = self.get_with(&url, &token)?;
         if response.status != 401 {
+            return Ok(ApiResponse { response });
+        }
+        if self.lock().keeps_being_rejected(token.serial()).is_some() {
             return Ok(ApiResponse { response });
         }
         let token = self.token_rejected(token.serial())?;
@@ -42,7 +46,11 @@ impl Session {
         let shared = self.lock();
         let mut origins = shared.flow.client().provider().api_origins();
         let is_bare = url.username().is_empty() && url.password().is_none();
-        let is_own = |own| Url::parse(own).is_ok_and(|own| own.origin() == url.origin());
+        let is_own = |own| {
+            // The origin of `blob:https://…` is that of what follows.
+            let own = Url::parse(own);
+            own.is_ok_and(|own| own.scheme() == url.scheme() && own.origin() == url.origin())
+        };
         (is_bare && origins.any(is_own)).then_some(url)
     }
 }

@@ -107,7 +107,7 @@ impl fmt::Display for Error {
             Self::SignIn(Some(failure)) => write!(f, "{failure}: sign in again"),
             Self::NotNow { failure, .. } => match failure {
                 Some(failure) => write!(f, "no valid access token now: {failure}"),
-                None => f.write_str("no valid access token now: the server's tokens end at once"),
+                None => f.write_str("no valid access token now: the server's tokens end, or are rejected, at once"),
             },
             Self::NotBearer(error) => error.fmt(f),
             Self::ForeignOrigin => f.write_str(

@@ -159,6 +159,7 @@ impl fmt::Debug for Login {
     }
 }
 
+#[expect(clippy::print_stderr, reason = "the person has to see it")]
 fn print(url: &AuthorizationUrl) {
     eprintln!(
         "To log in, open this address in your browser:\n\n  {}\n",

@@ -59,6 +59,8 @@ struct Shared {
     /// Why the last refresh failed, if it did, and when.
     last_failure: Option<Failure>,
     failed_at: Option<Timestamp>,
+    /// When the API last rejected a token.
+    rejected_at: Option<Timestamp>,
 }
 
 /// An access token, good when it was handed out. `Debug` hides it.
@@ -152,6 +154,7 @@ impl Session {
             unsaved: None,
             last_failure: None,
             failed_at: None,
+            rejected_at: None,
         };
         Self {
             inner: Arc::new(Inner {
@@ -188,8 +191,16 @@ impl Session {
     /// Unless there is a newer one already, it is refreshed for that.
     ///
     /// # Errors
-    /// As [`access_token`](Self::access_token).
+    /// As [`access_token`](Self::access_token); and [`Error::NotNow`] if the rejected token took the
+    /// place of another rejected one less than ten seconds ago: then the API is at fault, and more
+    /// refreshes would not help.
     pub fn token_rejected(&self, rejected: TokenSerial) -> Result<AccessToken, Error> {
+        if let Some(retry_at) = self.lock().keeps_being_rejected(rejected) {
+            return Err(Error::NotNow {
+                failure: None,
+                retry_at: Some(retry_at),
+            });
+        }
         self.token_after(Event::TokenRejected { serial: rejected })
     }
 
@@ -209,7 +220,13 @@ impl Session {
         let is_refresh = matches!(event, Event::Refresh);
         let mut shared = self.lock();
         if let Event::TokenRejected { serial } = event {
-            shared.token.take_if(|token| token.serial() == serial);
+            let is_current = shared
+                .token
+                .take_if(|token| token.serial() == serial)
+                .is_some();
+            if is_current {
+                shared.rejected_at = Some(Timestamp::now());
+            }
         }
         if let Some(worker) = shared.busy {
             // Nobody waits while the old token is good.
@@ -369,9 +386,18 @@ impl Shared {
                 None => true,
                 Some(failure) => {
                     matches!(failure.what_now(), WhatNow::Retry { .. })
-                        && self.retry_at().is_none_or(|at| Timestamp::now() >= at)
+                        && self.retry_at().is_none_or(has_come)
                 }
             }
+    }
+
+    /// Until when, if this is the current token and the one before it was rejected a moment ago.
+    fn keeps_being_rejected(&self, serial: TokenSerial) -> Option<Timestamp> {
+        self.token
+            .as_ref()
+            .filter(|token| token.serial() == serial)?;
+        let until = self.rejected_at?.saturating_add(PAUSE);
+        (!has_come(until)).then_some(until)
     }
 
     /// When something is tried again.
@@ -406,7 +432,14 @@ impl Shared {
     }
 }
 
-/// Between answers that were none of the provider's.
+/// Whether a pause is over; also if the clock has been set back since it began.
+fn has_come(at: Timestamp) -> bool {
+    let now = Timestamp::now();
+    now >= at || at > now.saturating_add(PAUSE)
+}
+
+/// Between answers that were none of the provider's, and between refreshes for an API that says 401 to
+/// fresh tokens.
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// Says that the work is over, if it ends by a panic.

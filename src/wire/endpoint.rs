@@ -50,6 +50,22 @@ impl Endpoint {
                 "leave out the user name and password before the @: the client authenticates by its own id and secret",
             ));
         }
+        // What is parsed here is parsed again by whoever connects. Only a host that is written as it
+        // is understood is the same to both.
+        let host = authority
+            .rsplit_once(':')
+            .map_or(authority, |(host, port)| {
+                let is_port = port.bytes().all(|byte| byte.is_ascii_digit());
+                if is_port { host } else { authority }
+            });
+        if !url
+            .host_str()
+            .is_some_and(|own| own.eq_ignore_ascii_case(host))
+        {
+            return Err(fault(
+                "write the host plainly: a name in ASCII, or an IP address in its usual form",
+            ));
+        }
         if url.fragment().is_some() {
             return Err(fault("leave out the # and what follows it"));
         }
@@ -64,6 +80,14 @@ impl Endpoint {
     pub(crate) fn is_origin(&self) -> bool {
         let rest = self.0.split_once("//").map_or("", |(_, rest)| rest);
         Some(rest.strip_suffix('/').unwrap_or(rest)) == authority(&self.0)
+    }
+
+    /// Whether another address has the same scheme, host and port.
+    pub(crate) fn shares_origin(&self, other: &str) -> bool {
+        match (Url::parse(&self.0), Url::parse(other)) {
+            (Ok(own), Ok(other)) => own.origin() == other.origin(),
+            _ => false,
+        }
     }
 
     pub(crate) fn query(&self) -> &str {

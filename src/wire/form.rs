@@ -62,7 +62,7 @@ pub(crate) fn encode(pairs: &[(&str, &str)]) -> String {
 
 /// Appends `name=value` to a query, escaped.
 pub(crate) fn push_query(url: &mut String, name: &str, value: &str) {
-    match url.rfind('?') {
+    match url.find('?') {
         None => url.push('?'),
         Some(at) if at + 1 == url.len() || url.ends_with('&') => {}
         Some(_) => url.push('&'),

@@ -7,7 +7,9 @@ use zeroize::Zeroizing;
 use crate::secret::Secret;
 use crate::time::Timestamp;
 
-/// Names one request of one flow. Never repeats, not even after a restore.
+/// Names one request of one flow. The count is in the snapshot, so ids go on after a restore. Sending is
+/// not saved, though: a flow restored from an older snapshot must not be handed the answers to what was
+/// sent since.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub(crate) u64);
 

@@ -13,7 +13,7 @@ use crate::secret::Secret;
 /// the state is what keeps a forged redirect out, the verifier what makes a stolen code useless.
 ///
 /// ```
-/// # let from_your_rng = [7u8; 64];
+/// # let from_your_rng = std::array::from_fn(|at| at as u8);
 /// let secrets = authflow::LoginSecrets::from_entropy(from_your_rng);
 /// assert_eq!(format!("{secrets:?}"), "LoginSecrets([redacted])");
 /// ```

@@ -70,7 +70,13 @@ pub(crate) fn apply(steps: &[RepairStep], members: &mut Members<'_>) {
         match step {
             RepairStep::Lift(name) => {
                 if let Some(inner) = members.get(name).and_then(|value| value.object()) {
-                    members.take(name);
+                    // The outer tokens, if any, are somebody else's: a bot's beside the person's.
+                    for outer in ["access_token", "refresh_token", "token_type", "scope"] {
+                        members.take(outer);
+                    }
+                    for outer in ["expires_in", "expires", "refresh_token_expires_in", name] {
+                        members.take(outer);
+                    }
                     members.replace_with(inner);
                 }
             }

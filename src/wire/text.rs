@@ -1,5 +1,7 @@
 //! Foreign text made fit to be shown.
 
+use std::borrow::Cow;
+
 use zeroize::Zeroizing;
 
 use crate::secret::Secret;
@@ -32,10 +34,14 @@ pub(crate) fn printable(text: &str, secrets: &[&Secret]) -> Option<String> {
     clean(text, secrets, MAX_TEXT)
 }
 
-/// The same for an error URI, which has no spaces either.
+/// The same for an error URI, which has no spaces either, and is a page: a program may open it.
 pub(crate) fn uri(text: &str, secrets: &[&Secret]) -> Option<String> {
     let solid: String = text.split_whitespace().collect();
-    clean(&solid, secrets, MAX_TEXT)
+    let shown = clean(&solid, secrets, MAX_TEXT)?;
+    let is_page = ["https://", "http://"]
+        .iter()
+        .any(|scheme| shown.starts_with(scheme));
+    is_page.then_some(shown)
 }
 
 /// An error code: verbatim, unless it is nothing that could be shown.
@@ -116,13 +122,23 @@ fn showable(text: &str) -> String {
         .collect()
 }
 
-/// Takes the secrets out: as they are, as they are shown, and percent-encoded.
+/// `%2f` for `%2F`; anything else as it is.
+fn lower_escape(piece: &str) -> Cow<'_, str> {
+    match piece.starts_with('%') {
+        true => Cow::Owned(piece.to_ascii_lowercase()),
+        false => Cow::Borrowed(piece),
+    }
+}
+
+/// Takes the secrets out: as they are, as they are shown, percent-encoded, and decoded once too often.
 fn redact(text: &str, secrets: &[&Secret]) -> String {
     let mut text = text.to_owned();
     for secret in secrets.iter().map(|secret| secret.expose()) {
         let shown = Zeroizing::new(showable(secret));
         let encoded = Zeroizing::new(percent_encode(secret).collect::<String>());
-        for spelling in [secret, &shown, &encoded] {
+        let lower = Zeroizing::new(percent_encode(secret).map(lower_escape).collect::<String>());
+        let decoded = Zeroizing::new(secret.replace('+', " "));
+        for spelling in [secret, &shown, &encoded, &lower, &decoded] {
             if spelling.len() >= MIN_SECRET && text.contains(spelling) {
                 text = text.replace(spelling, REDACTED);
             }

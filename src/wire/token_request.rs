@@ -48,7 +48,7 @@ impl Credentials<'_> {
     pub(crate) fn request(
         &self,
         grant: &Grant<'_>,
-        extra: &[(String, String)],
+        extra: &[(String, Secret)],
     ) -> (Secret, Option<Secret>) {
         let mut body = Vec::with_capacity(8);
         match grant {
@@ -72,7 +72,7 @@ impl Credentials<'_> {
             body.push(("client_id", self.client_id));
             body.extend(self.secret.map(|secret| ("client_secret", secret.expose())));
         }
-        body.extend(extra.iter().map(|(name, value)| (&**name, &**value)));
+        body.extend(extra.iter().map(|(name, value)| (&**name, value.expose())));
         let authorization = authorization.map(|basic| format!("Basic {}", basic.expose()).into());
         (form::encode(&body).into(), authorization)
     }

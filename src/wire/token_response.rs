@@ -136,8 +136,9 @@ pub(crate) fn decode(
     let body = repair::unwrap_text(steps, body);
     let members = match body.as_bytes().first() {
         Some(b'{') => Members::from_json(body),
-        // A page, in which `<a href="…?x&access_token=…">` would read as a form.
-        Some(b'<') => None,
+        // A page, in which `<a href="…?x&access_token=…">` would read as a form, or JSON that is no
+        // object, in which a string could.
+        Some(b'<' | b'"' | b'[') => None,
         _ => Members::from_form(body).filter(|form| form.has("access_token") || form.has("error")),
     };
     let Some(mut members) = members else {
