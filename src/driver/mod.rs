@@ -1,7 +1,7 @@
 //! The only rooms with IO besides the session: each usable alone, each behind the feature of the
 //! dependency it needs.
 #![cfg_attr(
-    any(feature = "loopback", feature = "os-rng"),
+    any(feature = "loopback", feature = "browser", feature = "os-rng"),
     expect(
         clippy::disallowed_methods,
         reason = "drivers are where clocks, sockets and randomness belong"
