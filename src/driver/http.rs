@@ -137,13 +137,19 @@ fn agent() -> ureq::config::ConfigBuilder<ureq::typestate::AgentScope> {
         .timeout_connect(Some(CONNECT_TIMEOUT))
         .timeout_global(Some(TOTAL_TIMEOUT))
         .user_agent(concat!("authflow/", env!("CARGO_PKG_VERSION")));
-    #[cfg(any(feature = "native-tls", feature = "platform-verifier"))]
+    #[cfg(any(
+        feature = "native-tls",
+        all(feature = "platform-verifier", feature = "rustls")
+    ))]
     let config = config.tls_config(tls());
     config
 }
 
 /// ureq wants the choice made by hand where it is not rustls with Mozilla's roots.
-#[cfg(any(feature = "native-tls", feature = "platform-verifier"))]
+#[cfg(any(
+    feature = "native-tls",
+    all(feature = "platform-verifier", feature = "rustls")
+))]
 fn tls() -> ureq::tls::TlsConfig {
     use ureq::tls::TlsConfig;
     let config = TlsConfig::builder();
