@@ -14,7 +14,7 @@ use crate::wire::http::TransportError;
 pub enum ConfigError {
     /// An endpoint can't be used; the text says which and why.
     Endpoint {
-        /// Which one: `authorization endpoint` or `token endpoint`.
+        /// Which one: `authorization endpoint`, `token endpoint` or `API origin`.
         name: &'static str,
         /// What to write instead.
         problem: &'static str,
@@ -152,7 +152,7 @@ impl fmt::Display for Misuse {
             Self::RefreshInFlight => "a refresh is in flight: adopt tokens once it has ended",
             Self::InvalidToken => "a token to adopt is empty or not visible ASCII",
             Self::RedirectUriNotAllowed => {
-                "the redirect URI was made for another client: use this client's redirect_uri()"
+                "this provider does not take such a redirect URI: make it with this client's redirect_uri()"
             }
         })
     }
@@ -414,7 +414,7 @@ impl fmt::Display for Failure {
             Cause::Denied(error) | Cause::OAuth(error) => write!(f, "the server said {error}"),
             Cause::Cancelled => f.write_str("it was cancelled"),
             Cause::TimedOut if self.phase == Phase::Authorization => {
-                f.write_str("nobody came back from the browser in time")
+                f.write_str("nobody came back from the browser in time; if it showed an error, check the client id and the registered redirect URI")
             }
             Cause::TimedOut => f.write_str("no answer came in time"),
             Cause::Http(answer) | Cause::Unreadable(answer) => answer.fmt(f),

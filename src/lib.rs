@@ -8,6 +8,7 @@
 //! # Five lines
 //!
 //! ```no_run
+//! # #[cfg(all(feature = "ureq", feature = "loopback", feature = "os-rng"))]
 //! # fn main() -> Result<(), authflow::session::Error> {
 //! use authflow::{Login, spotify};
 //!
@@ -17,6 +18,8 @@
 //! let me: serde_json::Value = session.get("https://api.spotify.com/v1/me")?.read_json()?;
 //! # Ok(())
 //! # }
+//! # #[cfg(not(all(feature = "ureq", feature = "loopback", feature = "os-rng")))]
+//! # fn main() {}
 //! ```
 //!
 //! In Spotify's dashboard, register the redirect URI `http://127.0.0.1/callback`, without a port. Any
@@ -104,7 +107,7 @@
 //! - PKCE (S256) and a state, always, fresh for each login; the state is compared before anything else
 //!   in a callback is believed, and a callback that is not ours never ends a login.
 //! - A refresh token is never forgotten: an answer without a new one keeps the old, a new one is saved
-//!   before it is used, `invalid_grant` asks for a new login, and nothing else does.
+//!   before it is used, only `invalid_grant` ends its use, and even then it is kept.
 //! - Redirect URIs go out exactly as they were written, `localhost` for Spotify is refused before a
 //!   browser opens, and a port that is taken is named.
 //! - Tokens, codes and secrets never reach `Debug`, `Display` or an error text.

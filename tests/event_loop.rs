@@ -82,7 +82,8 @@ fn a_login_that_nobody_comes_to_times_out() {
         "person     never comes",
         "state      Unauthorized Idle",
         "action     Persist",
-        "notice     login failed: nobody came back from the browser in time; what now? sign_in",
+        "notice     login failed: nobody came back from the browser in time",
+        "what now? sign_in",
     ]);
     run.shows_no_secret();
 }

@@ -602,7 +602,7 @@ fn a_second_401_is_the_answer() {
     let answer = get(&session, &api.url("/me"));
     assert_eq!(answer.status(), 401);
     let error = answer.read_json::<serde_json::Value>().unwrap_err();
-    assert!(matches!(error, Error::Api { status: 401 }));
+    assert!(matches!(error, Error::Api { status: 401, .. }));
     assert_eq!(error.what_now(), WhatNow::SignIn);
     assert_eq!(api.requests().len(), 3);
 }
@@ -632,7 +632,17 @@ fn any_other_status_is_an_answer() {
         assert_eq!(answer.status(), status);
         assert_eq!(answer.retry_after(), Some("12"));
         let read = answer.read_json::<serde_json::Value>();
-        assert!(matches!(read, Err(Error::Api { status: own }) if own == status));
+        let after = Some(Duration::from_secs(12));
+        let error = read.unwrap_err();
+        assert!(
+            matches!(error, Error::Api { status: own, retry_after } if own == status && retry_after == after)
+        );
+        let what_now = match status {
+            200 | 204 => WhatNow::Bug,
+            429 | 500 => WhatNow::Retry { after },
+            _ => WhatNow::Configuration,
+        };
+        assert_eq!(error.what_now(), what_now, "{status}");
     }
     assert_eq!(server.requests().len(), 6);
 }

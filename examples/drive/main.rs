@@ -48,8 +48,12 @@ fn main() -> std::io::Result<()> {
             continue;
         }
         let answer = drive.answer(&line);
-        writeln!(out, "{answer}")?;
-        out.flush()?;
+        let written = writeln!(out, "{answer}").and_then(|()| out.flush());
+        match written {
+            // Whoever read the answers has had enough.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
+            other => other?,
+        }
     }
     Ok(())
 }

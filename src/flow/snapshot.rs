@@ -116,16 +116,16 @@ impl RestoreError {
 impl fmt::Display for RestoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Damaged => f.write_str("the saved login is damaged: log in again"),
+            Self::Damaged => f.write_str("the saved login is damaged: remove it from the store, and log in again"),
             Self::UnknownVersion(version) => write!(
                 f,
-                "the saved login has format {version}, this program knows {VERSION}: update it, or log in again"
+                "the saved login has format {version}, this program knows {VERSION}: update the program"
             ),
             Self::OtherClient => f.write_str(
-                "the saved login belongs to another provider or client id: log in again",
+                "the saved login belongs to another provider or client id: give each a store of its own",
             ),
             Self::RedirectUri => f.write_str(
-                "the saved login waits at a redirect URI that this client does not take: log in again",
+                "the saved login waits at a redirect URI that this client does not take: remove it from the store",
             ),
         }
     }

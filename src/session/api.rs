@@ -6,7 +6,9 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use crate::session::{AccessToken, Error, Session};
+use crate::time::Timestamp;
 use crate::wire::http::HttpResponse;
+use crate::wire::retry_after;
 
 impl Session {
     /// `GET`s from the provider's API, with the access token in the `Authorization` header. If the
@@ -87,7 +89,12 @@ impl ApiResponse {
         let status = self.status();
         let is_success = (200..=299).contains(&status);
         let body = is_success.then(|| serde_json::from_slice(self.body()));
-        body.and_then(Result::ok).ok_or(Error::Api { status })
+        body.and_then(Result::ok).ok_or_else(|| Error::Api {
+            status,
+            retry_after: self
+                .retry_after()
+                .and_then(|value| retry_after::parse(value, Timestamp::now())),
+        })
     }
 }
 

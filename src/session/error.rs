@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::time::Duration;
 
 use crate::driver::clock::NoEntropy;
 use crate::driver::loopback::{BindError, ListenError};
@@ -61,6 +62,8 @@ pub enum Error {
     Api {
         /// The HTTP status.
         status: u16,
+        /// What `Retry-After` asked for.
+        retry_after: Option<Duration>,
     },
     /// A bug of this crate's: the session used its machine out of order.
     Misuse(Misuse),
@@ -71,17 +74,29 @@ impl Error {
     #[must_use]
     pub fn what_now(&self) -> WhatNow {
         match self {
-            Self::Config(_) | Self::Bind(_) | Self::NotBearer(_) | Self::ForeignOrigin => {
-                WhatNow::Configuration
-            }
-            Self::Api { status: 401 } => WhatNow::SignIn,
-            Self::Api { .. } => WhatNow::Retry { after: None },
+            Self::Config(_)
+            | Self::Bind(_)
+            | Self::Restore(_)
+            | Self::NotBearer(_)
+            | Self::ForeignOrigin => WhatNow::Configuration,
+            Self::Api {
+                status,
+                retry_after,
+            } => match status {
+                200..=299 => WhatNow::Bug,
+                401 => WhatNow::SignIn,
+                429 | 500..=599 => WhatNow::Retry {
+                    after: *retry_after,
+                },
+                // A missing scope, or a wrong address.
+                _ => WhatNow::Configuration,
+            },
             Self::Login(failure) => failure.what_now(),
             Self::NotNow { failure, .. } => match failure {
                 Some(failure) => failure.what_now(),
                 None => WhatNow::Retry { after: None },
             },
-            Self::SignIn(_) | Self::Restore(_) => WhatNow::SignIn,
+            Self::SignIn(_) => WhatNow::SignIn,
             Self::Cancelled => WhatNow::Denied,
             Self::Listen(_) | Self::Store(_) | Self::NotSaved { .. } | Self::Transport(_) => {
                 WhatNow::Retry { after: None }
@@ -111,10 +126,13 @@ impl fmt::Display for Error {
             },
             Self::NotBearer(error) => error.fmt(f),
             Self::ForeignOrigin => f.write_str(
-                "the token goes to the provider's API only: name the origin with Provider's api_origin()",
+                "the token goes to the provider's API only: write an absolute URL there, or name its origin with ProviderBuilder::api_origin()",
             ),
             Self::Transport(error) => write!(f, "the API: {error}"),
-            Self::Api { status } => write!(f, "the API answered HTTP {status}, and nothing that could be read"),
+            Self::Api { status, .. } => match status {
+                200..=299 => write!(f, "the API's answer (HTTP {status}) is not what was expected"),
+                _ => write!(f, "the API answered HTTP {status}"),
+            },
             Self::Misuse(misuse) => misuse.fmt(f),
         }
     }

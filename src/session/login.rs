@@ -46,9 +46,9 @@ impl Login {
     /// A login of this client's. Without further words: it listens on a free port of 127.0.0.1,
     /// prints the URL to standard error, opens the browser (with the feature `browser`), waits five
     /// minutes, and keeps the tokens in memory.
-    pub fn new(client: impl Into<ClientBuilder>) -> Self {
+    pub fn new(client: ClientBuilder) -> Self {
         Self {
-            client: client.into(),
+            client,
             store: Arc::new(MemoryStore::new()),
             listener: Loopback::builder(),
             http: Http::new(),

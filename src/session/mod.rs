@@ -32,7 +32,7 @@ pub use store::{MemoryStore, Store, StoreError};
 /// # fn main() -> Result<(), authflow::session::Error> {
 /// # let session = authflow::Login::new(authflow::spotify::client("client-id")).run()?;
 /// let token = session.access_token()?; // refreshed first, if it has to be
-/// println!("Authorization: {}", token.authorization()?.expose());
+/// let header = token.authorization()?; // "Bearer …", a secret
 /// # Ok(())
 /// # }
 /// ```
