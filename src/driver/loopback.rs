@@ -24,16 +24,19 @@
 //!   has the first answer, but answer a [`PendingCallback`] before you wait for the next all the same.
 
 use std::fmt;
-use std::io::{self, Write as _};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak, mpsc};
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tiny_http::{HTTPVersion, Method, Request, Response, Server};
 use url::Url;
 
+use crate::driver::answer::{
+    PATIENCE, answer, aside, has_bottomless_body, has_unread_body, turn_away, values,
+};
 use crate::driver::pages::refusal;
 pub use crate::driver::pages::{Page, Pages};
 use crate::wire::callback::CallbackUrl;
@@ -175,9 +178,6 @@ fn is_path(path: &str) -> bool {
         && as_asked.is_ok_and(|url| url.path() == path)
 }
 
-/// For what takes a moment: a port that is given up, a browser that is told so.
-const PATIENCE: Duration = Duration::from_millis(100);
-
 /// A port that another listener of ours has just given up may take a moment.
 fn listen(address: SocketAddr) -> Result<TcpListener, BindError> {
     let start = Instant::now();
@@ -264,10 +264,6 @@ const MAX_LEAKED: u32 = 8;
 /// How many refusals may be on their way at once. Further ones are not answered, and only so many.
 const MAX_REFUSING: usize = 8;
 const MAX_UNANSWERED: u32 = 10_000;
-/// tiny_http reads shorter bodies before it hands a request over; longer ones it reads on drop.
-const READ_AHEAD: usize = 1024;
-/// A browser can only announce a body that it has; what is larger than this has another purpose.
-const MAX_BODY: usize = 16 << 20;
 const MAX_TARGET: usize = 64 << 10;
 
 impl Loopback {
@@ -449,29 +445,6 @@ fn queued(server: &Server) -> Vec<Request> {
     requests
 }
 
-fn turn_away(requests: Vec<Request>) {
-    if !requests.is_empty() {
-        aside(PATIENCE, move || {
-            for request in requests {
-                answer(request, &refusal("410 Gone"));
-            }
-        });
-    }
-}
-
-/// In a thread of its own, because a client that does not read its answer, or does not send the body
-/// that it announced, holds up whoever answers it. Waits for the end, but only so long.
-fn aside(patience: Duration, work: impl FnOnce() + Send + 'static) {
-    let (done, is_done) = mpsc::channel();
-    let thread = thread::Builder::new().spawn(move || {
-        work();
-        let _ = done.send(());
-    });
-    if thread.is_ok() && !patience.is_zero() {
-        let _ = is_done.recv_timeout(patience);
-    }
-}
-
 impl fmt::Debug for Loopback {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Loopback")
@@ -479,36 +452,6 @@ impl fmt::Debug for Loopback {
             .field("path", &self.path)
             .finish_non_exhaustive()
     }
-}
-
-/// Whether tiny_http would read a body on drop, to its end.
-fn has_unread_body(request: &Request) -> bool {
-    // A client that expects a `100 Continue` has its short body left unread, too.
-    let expects = values(request, "Expect").next().is_some();
-    let unread = if expects { 0 } else { READ_AHEAD };
-    request.body_length().unwrap_or_default() > unread
-}
-
-/// Whether that end is further than anybody should wait for.
-fn has_bottomless_body(request: &Request) -> bool {
-    request.body_length().unwrap_or_default() > MAX_BODY
-        || values(request, "Transfer-Encoding").next().is_some()
-}
-
-fn values<'a>(request: &'a Request, name: &'static str) -> impl Iterator<Item = &'a str> {
-    let is_it = move |header: &&tiny_http::Header| header.field.equiv(name);
-    request
-        .headers()
-        .iter()
-        .filter(is_it)
-        .map(|header| header.value.as_str().trim())
-}
-
-/// Writes the answer by hand: tiny_http's own leaves the connection open.
-fn answer(request: Request, response: &[u8]) {
-    let mut writer = request.into_writer();
-    // A browser that has gone away needs no answer.
-    let _ = writer.write_all(response).and_then(|()| writer.flush());
 }
 
 /// A browser that waits for its page. If it is dropped unanswered, it is shown the page of a login

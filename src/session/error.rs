@@ -41,8 +41,6 @@ pub enum Error {
     Restore(RestoreError),
     /// The login failed.
     Login(Box<Failure>),
-    /// The login was cancelled.
-    Cancelled,
     /// There is no token, and only a new login will bring one.
     SignIn(Option<Box<Failure>>),
     /// There is no valid token now; a refresh failed, but a later one may work.
@@ -97,7 +95,6 @@ impl Error {
                 None => WhatNow::Retry { after: None },
             },
             Self::SignIn(_) => WhatNow::SignIn,
-            Self::Cancelled => WhatNow::Denied,
             Self::Listen(_) | Self::Store(_) | Self::NotSaved { .. } | Self::Transport(_) => {
                 WhatNow::Retry { after: None }
             }
@@ -117,7 +114,6 @@ impl fmt::Display for Error {
             Self::NotSaved { error, .. } => write!(f, "the login could not be saved: {error}"),
             Self::Restore(error) => error.fmt(f),
             Self::Login(failure) => failure.fmt(f),
-            Self::Cancelled => f.write_str("the login was cancelled"),
             Self::SignIn(None) => f.write_str("nobody is logged in any more: sign in again"),
             Self::SignIn(Some(failure)) => write!(f, "{failure}: sign in again"),
             Self::NotNow { failure, .. } => match failure {

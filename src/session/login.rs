@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use crate::driver::http::Http;
 use crate::driver::loopback::{Loopback, LoopbackBuilder, Page, Pages, PendingCallback, Received};
-use crate::error::Cause;
 use crate::flow::action::{Action, Verdict};
 use crate::flow::event::Event;
 use crate::flow::notice::Notice;
@@ -287,10 +286,7 @@ impl Browse<'_> {
                 }
                 Action::Notify(Notice::LoginFailed(failure)) => {
                     self.show(if denied { Page::Denied } else { Page::Failed });
-                    return Some(Err(match failure.cause {
-                        Cause::Cancelled => Error::Cancelled,
-                        _ => Error::Login(Box::new(failure)),
-                    }));
+                    return Some(Err(Error::Login(Box::new(failure))));
                 }
                 Action::Notify(_) | Action::Persist | Action::Send(_) => {}
             }
