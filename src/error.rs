@@ -14,7 +14,7 @@ use crate::wire::http::TransportError;
 pub enum ConfigError {
     /// An endpoint can't be used; the text says which and why.
     Endpoint {
-        /// Which one: `authorization endpoint`, `token endpoint` or `API origin`.
+        /// Which one: `token endpoint`, for instance, or `API origin`.
         name: &'static str,
         /// What to write instead.
         problem: &'static str,
@@ -47,6 +47,10 @@ pub enum ConfigError {
     },
     /// A provider that always sends `iss` (RFC 9207) needs an issuer to compare it with.
     IssuerMissing,
+    /// A client that speaks token swap has a secret, which belongs to the backend.
+    SecretBesideTokenSwap,
+    /// The client credentials grant is for clients with a secret (RFC 6749 section 4.4).
+    SecretMissing,
 }
 
 impl ConfigError {
@@ -64,6 +68,8 @@ impl ConfigError {
             Self::RepeatedParameter(_) => "RepeatedParameter",
             Self::Parameter { .. } => "Parameter",
             Self::IssuerMissing => "IssuerMissing",
+            Self::SecretBesideTokenSwap => "SecretBesideTokenSwap",
+            Self::SecretMissing => "SecretMissing",
         }
     }
 }
@@ -96,6 +102,12 @@ impl fmt::Display for ConfigError {
             Self::Parameter { name, problem } => write!(f, "parameter {name:?}: {problem}"),
             Self::IssuerMissing => f.write_str(
                 "a provider that always sends iss needs its issuer: call issuer(\"https://…\") too",
+            ),
+            Self::SecretBesideTokenSwap => f.write_str(
+                "client secret: with a token swap it stays with the backend: leave it out here",
+            ),
+            Self::SecretMissing => f.write_str(
+                "client secret: an app's own token needs one: call secret(\"…\") too",
             ),
         }
     }
@@ -181,6 +193,10 @@ pub enum Phase {
     Exchange,
     /// Refreshing.
     Refresh,
+    /// Asking for a token of the app's own (RFC 6749 section 4.4).
+    ClientCredentials,
+    /// Revoking a token (RFC 7009).
+    Revocation,
 }
 
 /// What happened.
@@ -406,6 +422,8 @@ impl fmt::Display for Failure {
             Phase::Authorization => "login failed: ",
             Phase::Exchange => "login failed at the token endpoint: ",
             Phase::Refresh => "refresh failed: ",
+            Phase::ClientCredentials => "no token for the app: ",
+            Phase::Revocation => "the token was not revoked: ",
         })?;
         match &self.cause {
             Cause::Denied(error) if error.code == "access_denied" => {

@@ -185,11 +185,13 @@ pub use driver::http;
 pub use driver::loopback;
 pub use error::{BadResponse, Cause, ConfigError, Failure, Misuse, OAuthError, Phase, WhatNow};
 pub use flow::action::{Action, Verdict};
+pub use flow::client_credentials::ClientCredentialsRequest;
 pub use flow::event::{Event, TokenSerial, TokenSet};
 pub use flow::notice::Notice;
 pub use flow::snapshot::{RestoreError, Snapshot};
 pub use flow::{AccessTokenRef, Activity, AuthFlow, NotBearer, State};
-pub use provider::client::{Client, ClientBuilder};
+pub use provider::client::{Client, ClientBuilder, TokenSwap};
+pub use provider::revocation::RevocationRequest;
 pub use provider::{Provider, ProviderBuilder, spotify};
 pub use secret::Secret;
 #[cfg(all(feature = "ureq", feature = "loopback", feature = "os-rng"))]

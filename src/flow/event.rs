@@ -7,6 +7,7 @@ use crate::wire::http::{HttpResponse, RequestId, TransportError};
 use crate::wire::pkce::LoginSecrets;
 use crate::wire::redirect::RedirectUri;
 use crate::wire::scope::Scopes;
+use crate::wire::token_response::{Extra, TokenType};
 
 /// Something that happened, to be handed to [`AuthFlow::handle`](crate::AuthFlow::handle) with the
 /// time.
@@ -43,7 +44,8 @@ pub enum Event {
         /// The token's, so that a report about an older token changes nothing.
         serial: TokenSerial,
     },
-    /// Take tokens from elsewhere: another process of this program, or another library's store.
+    /// Take tokens from elsewhere: another process of this program
+    /// ([`Snapshot::tokens`](crate::Snapshot::tokens)), or another library's store.
     AdoptTokens(TokenSet),
     /// Forget everything.
     LogOut,
@@ -79,6 +81,33 @@ pub struct TokenSet {
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) scopes: Option<Scopes>,
     pub(crate) authorized_at: Option<Timestamp>,
+    /// What is known of tokens that come out of a snapshot.
+    pub(crate) rest: Option<Box<Rest>>,
+}
+
+/// What is known of one's own tokens besides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rest {
+    pub(crate) token_type: TokenType,
+    pub(crate) extra: Extra,
+    pub(crate) obtained_at: Timestamp,
+    pub(crate) refresh_token_expires_at: Option<Timestamp>,
+    pub(crate) refresh_token_rejected: bool,
+    pub(crate) expired: bool,
+}
+
+impl Rest {
+    /// Of tokens of which nobody said more: bearer tokens, as old as this moment.
+    pub(crate) fn unknown(now: Timestamp, refresh_token_expires_at: Option<Timestamp>) -> Self {
+        Self {
+            token_type: TokenType::new("Bearer".to_owned(), &[]),
+            extra: Extra::default(),
+            obtained_at: now,
+            refresh_token_expires_at,
+            refresh_token_rejected: false,
+            expired: false,
+        }
+    }
 }
 
 impl TokenSet {
@@ -91,6 +120,7 @@ impl TokenSet {
             expires_at: None,
             scopes: None,
             authorized_at: None,
+            rest: None,
         }
     }
 

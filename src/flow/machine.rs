@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::error::{Cause, Failure, Misuse, Phase};
 use crate::flow::action::{Action, Verdict};
-use crate::flow::event::{Event, TokenSerial, TokenSet};
+use crate::flow::event::{Event, Rest, TokenSerial, TokenSet};
 use crate::flow::notice::Notice;
 use crate::flow::outbox::Outbox;
 use crate::flow::tokens::{Tokens, expiry};
@@ -17,11 +17,11 @@ use crate::secret::Secret;
 use crate::time::Timestamp;
 use crate::wire::authorize::AuthorizationUrl;
 use crate::wire::callback::{self, Answer, AuthorizationCode, CallbackUrl, IgnoredReason};
-use crate::wire::http::{HttpRequest, HttpResponse, RequestId, TransportError};
+use crate::wire::http::{HttpResponse, RequestId, TransportError};
 use crate::wire::pkce::LoginSecrets;
 use crate::wire::redirect::RedirectUri;
 use crate::wire::token_request::Grant;
-use crate::wire::token_response::{self, Extra, TokenResponse, TokenType};
+use crate::wire::token_response::{self, TokenResponse};
 
 type HttpResult = Result<HttpResponse, TransportError>;
 
@@ -330,7 +330,8 @@ impl Machine {
         self.requests += 1;
         let id = RequestId(self.requests);
         login.deadline = now.saturating_add(client.request_timeout);
-        out.push(Action::Send(request(client, id, &grant, login.deadline)));
+        let request = client.token_request(id, &grant, login.deadline);
+        out.push(Action::Send(request));
         login.exchange = Some(Exchange {
             id,
             sent_at: now,
@@ -530,7 +531,7 @@ impl Machine {
         let id = RequestId(self.requests);
         let deadline = now.saturating_add(client.request_timeout);
         let grant = Grant::RefreshToken(token);
-        out.push(Action::Send(request(client, id, &grant, deadline)));
+        out.push(Action::Send(client.token_request(id, &grant, deadline)));
         session.refresh = Refresh::InFlight {
             sent: Sent { id, at: now },
             deadline,
@@ -568,18 +569,27 @@ impl Machine {
             .authorized_at
             .zip(lifetime)
             .map(|(at, lifetime)| at.saturating_add(lifetime));
-        self.session = Some(Session::new(Tokens {
+        let rest = set.rest.map(|rest| *rest);
+        let has_ended = rest.as_ref().is_some_and(|rest| rest.expired);
+        let is_rejected = rest.as_ref().is_some_and(|rest| rest.refresh_token_rejected);
+        let rest = rest.unwrap_or_else(|| Rest::unknown(now, refresh_token_expires_at));
+        let mut session = Session::new(Tokens {
             serial: TokenSerial(self.serials),
             access_token: set.access_token,
-            token_type: TokenType::new("Bearer".to_owned(), &[]),
+            token_type: rest.token_type,
             refresh_token: set.refresh_token,
             scopes,
-            extra: Extra::default(),
-            obtained_at: now,
+            extra: rest.extra,
+            obtained_at: rest.obtained_at,
             expires_at: set.expires_at,
             authorized_at: set.authorized_at,
-            refresh_token_expires_at,
-        }));
+            refresh_token_expires_at: rest.refresh_token_expires_at,
+        });
+        session.expired = has_ended;
+        if is_rejected {
+            session.refresh = Refresh::Rejected;
+        }
+        self.session = Some(session);
         out.push(Action::Persist);
     }
 
@@ -707,19 +717,8 @@ impl Session {
     }
 }
 
-fn request(client: &Client, id: RequestId, grant: &Grant<'_>, deadline: Timestamp) -> HttpRequest {
-    let (body, authorization) = client.credentials().request(grant, &client.token_params);
-    HttpRequest {
-        id,
-        url: client.provider.token_endpoint.as_str().to_owned(),
-        authorization,
-        body,
-        deadline,
-    }
-}
-
 /// Reads a reply. What the request carried is not shown, should the server echo it.
-fn read(
+pub(crate) fn read(
     client: &Client,
     result: HttpResult,
     sent: &[&Secret],

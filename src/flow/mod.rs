@@ -1,6 +1,7 @@
 //! The machine: one [`AuthFlow`] is one person's login and what comes after it.
 
 pub(crate) mod action;
+pub(crate) mod client_credentials;
 pub(crate) mod event;
 pub(crate) mod machine;
 pub(crate) mod notice;
@@ -21,9 +22,12 @@ use crate::flow::outbox::Outbox;
 use crate::flow::snapshot::{RestoreError, Snapshot};
 use crate::flow::tokens::Tokens;
 use crate::provider::client::Client;
+use crate::provider::revocation::RevocationRequest;
 use crate::secret::Secret;
 use crate::time::Timestamp;
 use crate::wire::authorize::AuthorizationUrl;
+use crate::wire::callback::CallbackUrl;
+use crate::wire::form;
 use crate::wire::scope::Scopes;
 use crate::wire::token_response::{Extra, TokenType};
 
@@ -196,6 +200,34 @@ impl AuthFlow {
         let tokens = &self.machine.session.as_ref()?.tokens;
         tokens.refresh_token.as_ref()?;
         tokens.refresh_token_expires_at
+    }
+
+    /// The callback that this login would have had, for a person who has nothing but the bare code.
+    /// Weaker than any other way in: the state is not compared, because nobody sent it, so a code that
+    /// somebody else made the person paste is noticed only by the server, and only with PKCE. Ask for
+    /// the whole address first. `None` if no login waits for one.
+    #[must_use]
+    pub fn callback_of_bare_code(&self, code: &str) -> Option<CallbackUrl> {
+        let login = self.machine.login.as_ref()?;
+        let mut query = vec![
+            ("code", code.trim()),
+            ("state", login.secrets.state.expose()),
+        ];
+        query.extend(self.client.provider.issuer.as_deref().map(|iss| ("iss", iss)));
+        Some(CallbackUrl::from_query(&form::encode(&query)))
+    }
+
+    /// The requests that revoke the session's tokens (RFC 7009): make them before
+    /// [`Event::LogOut`](crate::Event::LogOut), send them afterwards. None if the provider has no
+    /// revocation endpoint.
+    pub fn revocation_requests(&self, now: Timestamp) -> impl Iterator<Item = RevocationRequest> {
+        let tokens = self.machine.session.as_ref().map(|session| &session.tokens);
+        let refresh = tokens.and_then(|tokens| tokens.refresh_token.as_ref());
+        let access = tokens.map(|tokens| &tokens.access_token);
+        let hinted = [(refresh, "refresh_token"), (access, "access_token")];
+        hinted.into_iter().filter_map(move |(token, hint)| {
+            RevocationRequest::new(&self.client, token?, hint, now)
+        })
     }
 
     /// What to save.

@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::flow::event::TokenSerial;
+use crate::flow::event::{Rest, TokenSerial, TokenSet};
 use crate::flow::machine::{Login, Machine, Refresh, Session};
 use crate::flow::tokens::Tokens;
 use crate::provider::client::Client;
@@ -164,6 +164,53 @@ impl Snapshot {
         self.session.is_some()
     }
 
+    /// The tokens in it, for [`Event::AdoptTokens`](crate::Event::AdoptTokens): how a process takes
+    /// over what another one has refreshed.
+    ///
+    /// # Errors
+    /// As [`AuthFlow::restore`](crate::AuthFlow::restore).
+    pub fn tokens(
+        self,
+        client: &Client,
+        now: Timestamp,
+    ) -> Result<Option<TokenSet>, RestoreError> {
+        let session = self.without_login().restore(client, now)?.session;
+        Ok(session.map(|session| TokenSet {
+            access_token: session.tokens.access_token,
+            refresh_token: session.tokens.refresh_token,
+            expires_at: session.tokens.expires_at,
+            scopes: Some(session.tokens.scopes),
+            authorized_at: session.tokens.authorized_at,
+            rest: Some(Box::new(Rest {
+                token_type: session.tokens.token_type,
+                extra: session.tokens.extra,
+                obtained_at: session.tokens.obtained_at,
+                refresh_token_expires_at: session.tokens.refresh_token_expires_at,
+                refresh_token_rejected: session.refresh == Refresh::Rejected,
+                expired: session.expired,
+            })),
+        }))
+    }
+
+    /// Only the session: a login that waits for its callback belongs to one process.
+    pub(crate) fn without_login(mut self) -> Self {
+        self.login = None;
+        self
+    }
+
+    /// Whether another snapshot has the same tokens, and the server has said the same of them.
+    pub(crate) fn has_tokens_of(&self, other: &Self) -> bool {
+        let own = |snapshot: &Self| {
+            let session = snapshot.session.as_ref()?;
+            Some((
+                session.access_token.clone(),
+                session.refresh_token.clone(),
+                session.refresh_token_rejected,
+            ))
+        };
+        own(self) == own(other)
+    }
+
     pub(crate) fn save(machine: &Machine, client: &Client) -> Self {
         let login = machine
             .login
@@ -172,7 +219,7 @@ impl Snapshot {
         Self {
             version: VERSION,
             provider: client.provider.id().to_owned(),
-            token_endpoint: client.provider.token_endpoint.as_str().to_owned(),
+            token_endpoint: client.refresh_endpoint().as_str().to_owned(),
             client_id: client.id.clone(),
             requests: machine.requests,
             serials: machine.serials,
@@ -193,8 +240,7 @@ impl Snapshot {
         let is_same = self.provider == client.provider.id() && self.client_id == client.id;
         if !is_same
             || !client
-                .provider
-                .token_endpoint
+                .refresh_endpoint()
                 .shares_origin(&self.token_endpoint)
         {
             return Err(RestoreError::OtherClient);

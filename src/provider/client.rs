@@ -8,11 +8,14 @@ use url::Url;
 use crate::error::ConfigError;
 use crate::provider::{Provider, ProviderBuilder};
 use crate::secret::Secret;
+use crate::time::Timestamp;
 use crate::wire::authorize::{self, AuthorizationRequest, AuthorizationUrl};
+use crate::wire::endpoint::Endpoint;
+use crate::wire::http::{HttpRequest, RequestId};
 use crate::wire::pkce::LoginSecrets;
 use crate::wire::redirect::RedirectUri;
 use crate::wire::scope::Scopes;
-use crate::wire::token_request::{self, ClientAuth, Credentials};
+use crate::wire::token_request::{self, ClientAuth, Credentials, Grant};
 
 /// A checked client: provider, id, secret, scopes and waits. One serves any number of flows.
 #[derive(Clone, Debug)]
@@ -23,12 +26,20 @@ pub struct Client {
     pub(crate) auth: ClientAuth,
     pub(crate) scopes: Scopes,
     authorize_params: Vec<(String, String)>,
-    pub(crate) token_params: Vec<(String, Secret)>,
+    token_params: Vec<(String, Secret)>,
     pkce: bool,
+    pub(crate) swap: Option<Swap>,
     pub(crate) auto_refresh: bool,
     pub(crate) leeway: Duration,
     pub(crate) login_timeout: Duration,
     pub(crate) request_timeout: Duration,
+}
+
+/// A token swap's two addresses.
+#[derive(Clone, Debug)]
+pub(crate) struct Swap {
+    exchange: Endpoint,
+    refresh: Endpoint,
 }
 
 impl Client {
@@ -43,6 +54,7 @@ impl Client {
             authorize_params: Vec::new(),
             token_params: Vec::new(),
             pkce: true,
+            swap: None,
             auto_refresh: true,
             leeway: Duration::from_secs(60),
             login_timeout: Duration::from_secs(300),
@@ -105,6 +117,39 @@ impl Client {
         self.pkce.then_some(verifier)
     }
 
+    /// Where refresh tokens go: what a saved login is bound to.
+    pub(crate) fn refresh_endpoint(&self) -> &Endpoint {
+        let swap = self.swap.as_ref().map(|swap| &swap.refresh);
+        swap.unwrap_or(&self.provider.token_endpoint)
+    }
+
+    pub(crate) fn token_request(
+        &self,
+        id: RequestId,
+        grant: &Grant<'_>,
+        deadline: Timestamp,
+    ) -> HttpRequest {
+        let (url, (body, authorization)) = match (&self.swap, grant) {
+            (None, _) | (_, Grant::ClientCredentials { .. }) => {
+                let request = self.credentials().request(grant, &self.token_params);
+                (&self.provider.token_endpoint, request)
+            }
+            (Some(swap), Grant::AuthorizationCode { .. }) => {
+                (&swap.exchange, (grant.swap_body(&self.token_params), None))
+            }
+            (Some(swap), Grant::RefreshToken(_)) => {
+                (&swap.refresh, (grant.swap_body(&self.token_params), None))
+            }
+        };
+        HttpRequest {
+            id,
+            url: url.as_str().to_owned(),
+            authorization,
+            body,
+            deadline,
+        }
+    }
+
     pub(crate) fn credentials(&self) -> Credentials<'_> {
         Credentials {
             client_id: &self.id,
@@ -126,6 +171,7 @@ pub struct ClientBuilder {
     authorize_params: Vec<(String, String)>,
     token_params: Vec<(String, Secret)>,
     pkce: bool,
+    swap: Option<TokenSwap>,
     auto_refresh: bool,
     leeway: Duration,
     login_timeout: Duration,
@@ -163,6 +209,13 @@ impl ClientBuilder {
     pub fn token_param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let value = Secret::from(value.into());
         self.token_params.push((name.into(), value));
+        self
+    }
+
+    /// Sends codes and refresh tokens to a backend of the program's own, which holds the client secret,
+    /// in place of the provider's token endpoint.
+    pub fn token_swap(mut self, swap: TokenSwap) -> Self {
+        self.swap = Some(swap);
         self
     }
 
@@ -228,6 +281,15 @@ impl ClientBuilder {
             .iter()
             .map(|(name, value)| (&**name, value.expose()));
         check_params(hidden, &token_request::RESERVED)?;
+        let swap = match &self.swap {
+            Some(_) if self.secret.is_some() => return Err(ConfigError::SecretBesideTokenSwap),
+            Some(swap) => Some(Swap {
+                exchange: self.provider.endpoint("swap URL", &swap.exchange)?,
+                refresh: self.provider.endpoint("refresh URL", &swap.refresh)?,
+            }),
+            None => None,
+        };
+        let pkce = self.pkce && self.swap.as_ref().is_none_or(|swap| swap.pkce);
         let provider = self.provider.build()?;
         let own_query = provider.authorization_endpoint.query();
         for (name, _) in &self.authorize_params {
@@ -244,12 +306,48 @@ impl ClientBuilder {
             scopes: Scopes::new(&self.scopes)?,
             authorize_params: self.authorize_params,
             token_params: self.token_params,
-            pkce: self.pkce,
+            pkce,
+            swap,
             auto_refresh: self.auto_refresh,
             leeway: self.leeway,
             login_timeout: self.login_timeout,
             request_timeout: self.request_timeout,
         })
+    }
+}
+
+/// "Token swap": the program sends a backend of its own a `code`, or later a `refresh_token`, in a form
+/// post of nothing else, and the backend, which holds the client secret, answers as a token endpoint
+/// does. Spotify describes it for its mobile SDKs
+/// (<https://developer.spotify.com/documentation/ios/concepts/token-swap-and-refresh>).
+///
+/// A public client with PKCE needs no backend; this is for those that are there already, or for
+/// providers that want a secret. Such a backend should hand out a handle of its own in place of the
+/// refresh token, as the example `token_swap` does.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct TokenSwap {
+    exchange: String,
+    refresh: String,
+    pkce: bool,
+}
+
+impl TokenSwap {
+    /// A backend, by the addresses for a code and for a refresh token. The protocol has no room for a
+    /// PKCE verifier, so the login has no challenge.
+    pub fn new(swap_url: impl Into<String>, refresh_url: impl Into<String>) -> Self {
+        Self {
+            exchange: swap_url.into(),
+            refresh: refresh_url.into(),
+            pkce: false,
+        }
+    }
+
+    /// For a backend that takes `code_verifier` and `redirect_uri` beside the code: the login is
+    /// protected by PKCE then, as every other is.
+    pub fn with_pkce(mut self) -> Self {
+        self.pkce = true;
+        self
     }
 }
 

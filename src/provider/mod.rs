@@ -1,6 +1,7 @@
 //! A provider is data: where its endpoints are, what it takes and what it does differently.
 
 pub(crate) mod client;
+pub(crate) mod revocation;
 pub mod spotify;
 
 use std::time::Duration;
@@ -31,6 +32,7 @@ use crate::wire::repair::RepairStep;
 pub struct Provider {
     pub(crate) authorization_endpoint: Endpoint,
     pub(crate) token_endpoint: Endpoint,
+    pub(crate) revocation_endpoint: Option<Endpoint>,
     pub(crate) issuer: Option<String>,
     pub(crate) iss_required: bool,
     pub(crate) redirects: RedirectRules,
@@ -48,6 +50,7 @@ impl Provider {
         ProviderBuilder {
             authorization_endpoint: authorization_endpoint.into(),
             token_endpoint: token_endpoint.into(),
+            revocation_endpoint: None,
             issuer: None,
             iss_required: false,
             redirects: RedirectRules::default(),
@@ -77,6 +80,7 @@ impl Provider {
 pub struct ProviderBuilder {
     authorization_endpoint: String,
     token_endpoint: String,
+    revocation_endpoint: Option<String>,
     issuer: Option<String>,
     iss_required: bool,
     redirects: RedirectRules,
@@ -98,6 +102,13 @@ impl ProviderBuilder {
     /// `authorization_response_iss_parameter_supported`): a redirect without one is ignored.
     pub fn iss_required(mut self) -> Self {
         self.iss_required = true;
+        self
+    }
+
+    /// Where tokens are revoked when a person logs out (RFC 7009). Without it, a log-out is not told
+    /// to the provider.
+    pub fn revocation_endpoint(mut self, endpoint: impl Into<String>) -> Self {
+        self.revocation_endpoint = Some(endpoint.into());
         self
     }
 
@@ -142,16 +153,29 @@ impl ProviderBuilder {
         self
     }
 
+    /// An endpoint, under this provider's rules.
+    pub(crate) fn endpoint(
+        &self,
+        name: &'static str,
+        address: &str,
+    ) -> Result<Endpoint, ConfigError> {
+        Endpoint::parse(name, address, self.http_on_loopback)
+    }
+
     /// The provider.
     ///
     /// # Errors
     /// [`ConfigError`] for an endpoint that is not `https`, has userinfo or a fragment, or sets a
     /// parameter of the login's own; for `iss_required` without an issuer.
     pub fn build(self) -> Result<Provider, ConfigError> {
-        let endpoint = |name, address: &str| Endpoint::parse(name, address, self.http_on_loopback);
+        let endpoint = |name, address: &str| self.endpoint(name, address);
         let authorization_endpoint =
             endpoint("authorization endpoint", &self.authorization_endpoint)?;
         let token_endpoint = endpoint("token endpoint", &self.token_endpoint)?;
+        let revocation_endpoint = match &self.revocation_endpoint {
+            Some(address) => Some(endpoint("revocation endpoint", address)?),
+            None => None,
+        };
         for pair in form::decode(authorization_endpoint.query()) {
             match pair {
                 Ok((name, _)) if authorize::RESERVED.contains(&&*name) => {
@@ -181,6 +205,7 @@ impl ProviderBuilder {
         Ok(Provider {
             authorization_endpoint,
             token_endpoint,
+            revocation_endpoint,
             issuer: self.issuer,
             iss_required: self.iss_required,
             redirects: self.redirects,

@@ -1,4 +1,4 @@
-//! Token requests (RFC 6749 sections 4.1.3 and 6) and client authentication (section 2.3).
+//! Token requests (RFC 6749 sections 4.1.3, 4.4.2 and 6) and client authentication (section 2.3).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,6 +8,7 @@ use crate::secret::Secret;
 use crate::wire::callback::AuthorizationCode;
 use crate::wire::form;
 use crate::wire::redirect::RedirectUri;
+use crate::wire::scope::Scopes;
 
 /// How a client with a secret shows it. A client without one is public: it sends its `client_id` in
 /// the body and nothing else.
@@ -33,6 +34,36 @@ pub(crate) enum Grant<'a> {
         verifier: Option<&'a Secret>,
     },
     RefreshToken(&'a Secret),
+    ClientCredentials {
+        scopes: &'a Scopes,
+    },
+}
+
+impl<'a> Grant<'a> {
+    /// The body for a backend of the program's own that speaks "token swap": a bare code or refresh
+    /// token, and nothing that the backend knows better. The code's verifier goes with it only where
+    /// a challenge was sent.
+    pub(crate) fn swap_body(&self, extra: &[(String, Secret)]) -> Secret {
+        let mut body: Vec<(&'a str, &'a str)> = Vec::with_capacity(3);
+        match self {
+            Self::AuthorizationCode {
+                code,
+                redirect_uri,
+                verifier,
+            } => {
+                body.push(("code", code.secret().expose()));
+                if let Some(verifier) = verifier {
+                    body.push(("redirect_uri", redirect_uri.as_str()));
+                    body.push(("code_verifier", verifier.expose()));
+                }
+            }
+            Self::RefreshToken(token) => body.push(("refresh_token", token.expose())),
+            Self::ClientCredentials { .. } => {}
+        }
+        let extra = extra.iter().map(|(name, value)| (&**name, value.expose()));
+        let body: Vec<_> = body.into_iter().chain(extra).collect();
+        form::encode(&body).into()
+    }
 }
 
 /// Who asks.
@@ -66,13 +97,28 @@ impl Credentials<'_> {
                 body.push(("grant_type", "refresh_token"));
                 body.push(("refresh_token", token.expose()));
             }
+            Grant::ClientCredentials { scopes } => {
+                body.push(("grant_type", "client_credentials"));
+                if !scopes.as_str().is_empty() {
+                    body.push(("scope", scopes.as_str()));
+                }
+            }
         }
+        body.extend(extra.iter().map(|(name, value)| (&**name, value.expose())));
+        self.authenticate(body)
+    }
+
+    /// A request to revoke a token (RFC 7009 section 2.1).
+    pub(crate) fn revocation(&self, token: &Secret, hint: &str) -> (Secret, Option<Secret>) {
+        self.authenticate(vec![("token", token.expose()), ("token_type_hint", hint)])
+    }
+
+    fn authenticate<'a>(&'a self, mut body: Vec<(&'a str, &'a str)>) -> (Secret, Option<Secret>) {
         let authorization = self.basic();
         if authorization.is_none() {
             body.push(("client_id", self.client_id));
             body.extend(self.secret.map(|secret| ("client_secret", secret.expose())));
         }
-        body.extend(extra.iter().map(|(name, value)| (&**name, value.expose())));
         let authorization = authorization.map(|basic| format!("Basic {}", basic.expose()).into());
         (form::encode(&body).into(), authorization)
     }
