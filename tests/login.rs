@@ -10,14 +10,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use authflow::loopback::{BindError, Pages};
-use authflow::session::{Error, MemoryStore, Store as _, StoreError};
+use authflow::session::{Error, MemoryStore, Store as _, StoreError, StoreErrorKind, StoreLock};
 use authflow::testing::{Answer, FakeProvider, Fault, Person, Rotation};
 use authflow::{
-    Cause, Client, ClientAuth, ConfigError, Failure, Login, Phase, Provider, RestoreError, Session,
-    State, TransportErrorKind, WhatNow,
+    AuthFlow, Cause, Client, ClientAuth, ConfigError, Event, Failure, Login, LoginSecrets, Phase,
+    Provider, RestoreError, Session, State, Timestamp, TransportErrorKind, WhatNow,
 };
 use support::login::{
     TestStore, counter, edited, expired, json, logged_in, login, parameter, person, person_after,
+    store_error,
 };
 use support::raw::{PATIENCE, ask, lock, navigation, within};
 
@@ -474,7 +475,9 @@ fn a_stored_login_that_still_works_asks_nobody() {
     assert_eq!(store.attempts(), attempts, "nothing has changed");
     // The crate's own store does as well.
     let memory = Arc::new(MemoryStore::new());
-    memory.save(&store.last()).unwrap();
+    let lock = memory.lock(Duration::ZERO).unwrap();
+    memory.save(&store.last(), &lock).unwrap();
+    drop(lock);
     let (opener, opened) = counter();
     let login = login(provider.client()).store(memory).opener(opener);
     assert_eq!(login.run().unwrap().state(), State::Authorized);
@@ -562,8 +565,16 @@ fn a_stored_login_is_not_given_up_because_the_server_is_down() {
 #[test]
 fn a_login_that_another_run_began_is_begun_anew() {
     let provider = FakeProvider::start().unwrap();
-    let (_, store) = logged_in(&provider);
-    let pending = store.history().remove(0);
+    let client = provider.client().build().unwrap();
+    let redirect_uri = client.redirect_uri("http://127.0.0.1/callback").unwrap();
+    let mut flow = AuthFlow::new(client);
+    let secrets = LoginSecrets::generate().unwrap();
+    let event = Event::BeginLogin {
+        secrets,
+        redirect_uri,
+    };
+    flow.handle(event, Timestamp::now()).unwrap();
+    let pending = flow.snapshot();
     assert!(json(&pending).get("login").is_some());
     let store = TestStore::with(pending);
     let (opener, sight) = person(Answer::Allow);
@@ -586,7 +597,11 @@ fn a_login_of_another_client_is_refused_and_kept() {
     for other in others {
         let store = TestStore::with(other);
         let error = silently(&provider, &store).unwrap_err();
-        assert!(matches!(error, Error::Restore(RestoreError::OtherClient)));
+        let Error::Store(error) = error else {
+            panic!("{error:?}")
+        };
+        let expected = StoreErrorKind::Unreadable(RestoreError::OtherClient);
+        assert_eq!(error.kind(), expected);
         assert_eq!(store.attempts(), 0);
     }
     assert_eq!(store.history().len(), kept);
@@ -597,11 +612,15 @@ struct Unreadable;
 impl authflow::session::Store for Unreadable {
     fn load(&self) -> Result<Option<authflow::Snapshot>, StoreError> {
         let why = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
-        Err(StoreError::new("cannot read it").with_source(why))
+        Err(store_error("cannot read it").with_source(why))
     }
 
-    fn save(&self, _: &authflow::Snapshot) -> Result<(), StoreError> {
+    fn save(&self, _: &authflow::Snapshot, _: &StoreLock) -> Result<(), StoreError> {
         panic!("what can't be read must not be replaced");
+    }
+
+    fn lock(&self, _: Duration) -> Result<StoreLock, StoreError> {
+        panic!("what can't be read needs no lock");
     }
 }
 
@@ -635,7 +654,7 @@ fn a_login_that_cannot_be_saved_at_the_end_is_not_lost() {
     let store = TestStore::new();
     store.rule(|attempt, _| match attempt {
         1 => Ok(()), // before the browser
-        _ => Err(StoreError::new("the disk is full")),
+        _ => Err(store_error("the disk is full")),
     });
     let (opener, sight) = person(Answer::Allow);
     let login = login(provider.client()).store(store.clone()).opener(opener);
@@ -663,7 +682,7 @@ fn after_a_new_login_that_cannot_be_saved_the_old_token_is_not_handed_out() {
     let first = store.attempts() + 1;
     store.rule(move |attempt, _| match attempt == first {
         true => Ok(()),
-        false => Err(StoreError::new("the disk is full")),
+        false => Err(store_error("the disk is full")),
     });
     // It may have been another person this time.
     let (opener, _sight) = person(Answer::Allow);
@@ -684,7 +703,7 @@ fn a_person_who_says_no_to_a_program_that_cannot_save_has_said_no() {
     let store = TestStore::new();
     store.rule(|attempt, _| match attempt {
         1 => Ok(()),
-        _ => Err(StoreError::new("the disk is full")),
+        _ => Err(store_error("the disk is full")),
     });
     let (opener, sight) = person(Answer::Deny);
     let login = login(provider.client()).store(store.clone()).opener(opener);

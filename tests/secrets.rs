@@ -379,7 +379,9 @@ fn nothing_is_shown_by_a_login_that_cannot_be_saved() {
     store.rule(|attempt, snapshot| match attempt {
         1 => Ok(()),
         // What a careless store might do.
-        _ => Err(StoreError::new(format!("cannot save {snapshot:?}"))),
+        _ => Err(support::login::store_error(&format!(
+            "cannot save {snapshot:?}"
+        ))),
     });
     let result = log_in(client_of(&server), store, with_code, &mut shown);
     let Err(Error::NotSaved { session, .. }) = result else {

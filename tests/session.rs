@@ -8,10 +8,10 @@ use std::sync::{Arc, Barrier, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use authflow::session::{AccessToken, ApiResponse, Error, StoreError};
+use authflow::session::{AccessToken, ApiResponse, Error};
 use authflow::testing::{FakeProvider, Fault, Rotation};
 use authflow::{AuthFlow, Cause, Session, State, Timestamp, TokenSet, WhatNow};
-use support::login::{TestStore, client_of, ended, hour, logged_in, session_of};
+use support::login::{TestStore, client_of, ended, hour, logged_in, session_of, store_error};
 use support::raw::{PATIENCE, Request, Server, eventually, json, response, tokens, within};
 
 /// A token endpoint and an API by hand: each request is answered by this.
@@ -529,7 +529,7 @@ fn a_store_may_ask_the_session_that_it_is_saving() {
         assert_eq!(session.state(), State::Authorized);
         assert!(session.access_token().is_err(), "nothing is saved yet");
         assert!(session.refresh().is_err());
-        Err(StoreError::new("asked"))
+        Err(store_error("asked"))
     });
     assert!(known.set(session.clone()).is_ok());
     let rejected = session.clone();
@@ -630,7 +630,7 @@ fn any_other_status_is_an_answer() {
     for status in [200, 204, 403, 404, 429, 500] {
         let answer = get(&session, &server.url(&format!("/{status}")));
         assert_eq!(answer.status(), status);
-        assert_eq!(answer.retry_after(), Some("12"));
+        assert_eq!(answer.retry_after(), Some(Duration::from_secs(12)));
         let read = answer.read_json::<serde_json::Value>();
         let after = Some(Duration::from_secs(12));
         let error = read.unwrap_err();

@@ -19,12 +19,12 @@ fn assert_send_sync<T: Send + Sync + Debug + 'static>() {}
 #[test]
 fn the_main_types_have_these_sizes() {
     assert_size::<AuthFlow>(488);
-    assert_size::<Event>(104);
+    assert_size::<Event>(112);
     assert_size::<Action>(128);
     assert_size::<Notice>(128);
     assert_size::<Failure>(112);
     assert_size::<Snapshot>(368);
-    assert_size::<Client>(320);
+    assert_size::<Client>(392);
     assert_size::<Secret>(24);
     assert_size::<Timestamp>(8);
     assert_size::<HttpRequest>(88);

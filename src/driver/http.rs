@@ -69,21 +69,28 @@ impl Http {
         result.map_err(|error| transport_error(&error))
     }
 
-    /// `GET`s with an `Authorization` header: a session's call to the API.
+    /// A session's call to the API.
     #[cfg(all(feature = "loopback", feature = "os-rng"))]
-    pub(crate) fn get(
-        &self,
-        url: &str,
-        authorization: &crate::secret::Secret,
-    ) -> Result<HttpResponse, TransportError> {
-        let call = self.safe(url, self.agent.get(url));
-        let result = call
-            .header("Accept", "application/json")
-            .header("Authorization", authorization.expose())
-            .call();
-        result
-            .and_then(|response| read(response, MAX_API_BODY))
-            .map_err(|e| transport_error(&e))
+    pub(crate) fn call(&self, call: &ApiCall<'_>) -> Result<HttpResponse, TransportError> {
+        let result = self.call_api(call);
+        result.map_err(|error| transport_error(&error))
+    }
+
+    #[cfg(all(feature = "loopback", feature = "os-rng"))]
+    fn call_api(&self, call: &ApiCall<'_>) -> Result<HttpResponse, ureq::Error> {
+        let agent = &self.agent;
+        let response = match call.method {
+            "POST" => self.safe(call.url, agent.post(call.url)).with(call)?,
+            "PUT" => self.safe(call.url, agent.put(call.url)).with(call)?,
+            "PATCH" => self.safe(call.url, agent.patch(call.url)).with(call)?,
+            "DELETE" if call.body.is_some() => {
+                let delete = self.safe(call.url, agent.delete(call.url));
+                delete.force_send_body().with(call)?
+            }
+            "DELETE" => self.safe(call.url, agent.delete(call.url)).with(call)?,
+            _ => self.safe(call.url, agent.get(call.url)).with(call)?,
+        };
+        read(response, MAX_API_BODY)
     }
 
     fn send(&self, request: &HttpRequest) -> Result<HttpResponse, ureq::Error> {
@@ -112,6 +119,54 @@ impl Http {
             true => config.proxy(None).build(),
             false => config.build(),
         }
+    }
+}
+
+/// A call to an API, with the token in its header.
+#[cfg(all(feature = "loopback", feature = "os-rng"))]
+pub(crate) struct ApiCall<'a> {
+    pub(crate) method: &'static str,
+    pub(crate) url: &'a str,
+    pub(crate) headers: &'a [(String, String)],
+    pub(crate) body: Option<&'a [u8]>,
+    pub(crate) authorization: &'a crate::secret::Secret,
+}
+
+#[cfg(all(feature = "loopback", feature = "os-rng"))]
+impl ApiCall<'_> {
+    fn dress<Any>(&self, mut request: ureq::RequestBuilder<Any>) -> ureq::RequestBuilder<Any> {
+        for (name, value) in self.headers {
+            request = request.header(name, value);
+        }
+        let says = |name: &str| self.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
+        if !says("Accept") {
+            request = request.header("Accept", "application/json");
+        }
+        request.header("Authorization", self.authorization.expose())
+    }
+}
+
+/// ureq has two kinds of request builders, for methods with a body and for those without.
+#[cfg(all(feature = "loopback", feature = "os-rng"))]
+trait Dressed {
+    fn with(self, call: &ApiCall<'_>) -> Result<ureq::http::Response<ureq::Body>, ureq::Error>;
+}
+
+#[cfg(all(feature = "loopback", feature = "os-rng"))]
+impl Dressed for ureq::RequestBuilder<ureq::typestate::WithBody> {
+    fn with(self, call: &ApiCall<'_>) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
+        let request = call.dress(self);
+        match call.body {
+            Some(body) => request.send(body),
+            None => request.send_empty(),
+        }
+    }
+}
+
+#[cfg(all(feature = "loopback", feature = "os-rng"))]
+impl Dressed for ureq::RequestBuilder<ureq::typestate::WithoutBody> {
+    fn with(self, call: &ApiCall<'_>) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
+        call.dress(self).call()
     }
 }
 

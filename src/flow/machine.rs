@@ -624,6 +624,10 @@ impl Session {
         self.tokens.refresh_token.is_some() && self.refresh != Refresh::Rejected
     }
 
+    pub(crate) fn is_refreshing(&self, id: RequestId) -> bool {
+        matches!(self.refresh, Refresh::InFlight { sent, .. } if sent.id == id)
+    }
+
     fn deadline(&self, client: &Client) -> Option<Timestamp> {
         let expiry = self.tokens.expires_at.filter(|_| !self.expired);
         let refresh = match self.refresh {

@@ -28,6 +28,7 @@ use crate::time::Timestamp;
 use crate::wire::authorize::AuthorizationUrl;
 use crate::wire::callback::CallbackUrl;
 use crate::wire::form;
+use crate::wire::http::RequestId;
 use crate::wire::scope::Scopes;
 use crate::wire::token_response::{Extra, TokenType};
 
@@ -234,6 +235,38 @@ impl AuthFlow {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         Snapshot::save(&self.machine, &self.client)
+    }
+
+    pub(crate) fn shared_client(&self) -> Arc<Client> {
+        Arc::clone(&self.client)
+    }
+
+    /// Whether a tick would do more than set the clock forward.
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+        let went_back = self.machine.now.is_some_and(|last| now < last);
+        went_back || self.deadline().is_some_and(|due| due <= now)
+    }
+
+    /// Whether this is the refresh that is in flight.
+    pub(crate) fn is_refreshing(&self, id: RequestId) -> bool {
+        let session = self.machine.session.as_ref();
+        session.is_some_and(|session| session.is_refreshing(id))
+    }
+
+    /// The newest set of tokens.
+    pub(crate) fn serial(&self) -> Option<TokenSerial> {
+        let session = self.machine.session.as_ref();
+        session.map(|session| session.tokens.serial)
+    }
+
+    pub(crate) fn has_session(&self) -> bool {
+        self.machine.session.is_some()
+    }
+
+    /// When tokens without a refresh token should be asked for anew, and when they were obtained.
+    pub(crate) fn renewal_due(&self) -> Option<(Timestamp, Timestamp)> {
+        let tokens = &self.machine.session.as_ref()?.tokens;
+        Some((tokens.refresh_at(&self.client)?, tokens.obtained_at))
     }
 
     /// The client.

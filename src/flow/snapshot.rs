@@ -198,7 +198,7 @@ impl Snapshot {
         self
     }
 
-    /// Whether another snapshot has the same tokens, and the server has said the same of them.
+    /// Whether another snapshot has the same tokens, and as much is known of their end.
     pub(crate) fn has_tokens_of(&self, other: &Self) -> bool {
         let own = |snapshot: &Self| {
             let session = snapshot.session.as_ref()?;
@@ -206,6 +206,7 @@ impl Snapshot {
                 session.access_token.clone(),
                 session.refresh_token.clone(),
                 session.refresh_token_rejected,
+                session.expired,
             ))
         };
         own(self) == own(other)

@@ -8,10 +8,10 @@ use crate::driver::clock::NoEntropy;
 use crate::driver::loopback::{BindError, ListenError};
 use crate::error::{ConfigError, Failure, Misuse, WhatNow};
 use crate::flow::NotBearer;
-use crate::flow::snapshot::RestoreError;
 use crate::session::Session;
 use crate::session::store::StoreError;
 use crate::time::Timestamp;
+use crate::wire::callback::IgnoredCallback;
 use crate::wire::http::TransportError;
 
 /// Why a login did not happen, or a session has no token to give. [`what_now`](Self::what_now) says
@@ -27,7 +27,8 @@ pub enum Error {
     Listen(ListenError),
     /// The operating system has no randomness to give.
     NoEntropy(NoEntropy),
-    /// The login can't be loaded or saved. Nothing was thrown away.
+    /// The login can't be loaded or saved, or what is stored can't be used
+    /// ([`kind`](StoreError::kind) says which). Nothing was thrown away.
     Store(StoreError),
     /// A login can't be saved. If the person has come back already, they are logged in: the session's
     /// [`access_token`](Session::access_token) tries to save again, and works once that does.
@@ -37,8 +38,6 @@ pub enum Error {
         /// The session.
         session: Session,
     },
-    /// What was saved can't be used. It is still there.
-    Restore(RestoreError),
     /// The login failed.
     Login(Box<Failure>),
     /// There is no token, and only a new login will bring one.
@@ -50,10 +49,14 @@ pub enum Error {
         /// Before this nothing is tried without being told.
         retry_at: Option<Timestamp>,
     },
+    /// A callback was not this login's answer. The login goes on waiting.
+    CallbackIgnored(IgnoredCallback),
     /// The token can't be used as a bearer token.
     NotBearer(NotBearer),
     /// The URL is not on one of the provider's API origins, so it gets no token.
     ForeignOrigin,
+    /// The call to the API can't be sent; the text says what to write instead.
+    Request(&'static str),
     /// The API gave no answer.
     Transport(TransportError),
     /// The API answered with an error, or with something that could not be read.
@@ -74,7 +77,7 @@ impl Error {
         match self {
             Self::Config(_)
             | Self::Bind(_)
-            | Self::Restore(_)
+            | Self::Request(_)
             | Self::NotBearer(_)
             | Self::ForeignOrigin => WhatNow::Configuration,
             Self::Api {
@@ -95,9 +98,9 @@ impl Error {
                 None => WhatNow::Retry { after: None },
             },
             Self::SignIn(_) => WhatNow::SignIn,
-            Self::Listen(_) | Self::Store(_) | Self::NotSaved { .. } | Self::Transport(_) => {
-                WhatNow::Retry { after: None }
-            }
+            Self::Store(error) | Self::NotSaved { error, .. } => error.what_now(),
+            Self::CallbackIgnored(_) => WhatNow::Ignore,
+            Self::Listen(_) | Self::Transport(_) => WhatNow::Retry { after: None },
             Self::NoEntropy(_) | Self::Misuse(_) => WhatNow::Bug,
         }
     }
@@ -112,7 +115,6 @@ impl fmt::Display for Error {
             Self::NoEntropy(error) => error.fmt(f),
             Self::Store(error) => write!(f, "the saved login: {error}"),
             Self::NotSaved { error, .. } => write!(f, "the login could not be saved: {error}"),
-            Self::Restore(error) => error.fmt(f),
             Self::Login(failure) => failure.fmt(f),
             Self::SignIn(None) => f.write_str("nobody is logged in any more: sign in again"),
             Self::SignIn(Some(failure)) => write!(f, "{failure}: sign in again"),
@@ -120,7 +122,9 @@ impl fmt::Display for Error {
                 Some(failure) => write!(f, "no valid access token now: {failure}"),
                 None => f.write_str("no valid access token now: the server's tokens end, or are rejected, at once"),
             },
+            Self::CallbackIgnored(ignored) => ignored.fmt(f),
             Self::NotBearer(error) => error.fmt(f),
+            Self::Request(problem) => write!(f, "the call to the API: {problem}"),
             Self::ForeignOrigin => f.write_str(
                 "the token goes to the provider's API only: write an absolute URL there, or name its origin with ProviderBuilder::api_origin()",
             ),
@@ -165,7 +169,6 @@ from! {
     ListenError => Listen,
     NoEntropy => NoEntropy,
     StoreError => Store,
-    RestoreError => Restore,
     NotBearer => NotBearer,
 }
 

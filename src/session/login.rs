@@ -1,23 +1,28 @@
 //! From nothing to a [`Session`], in one call.
 
 use std::fmt;
+use std::io::BufRead;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::driver::http::Http;
-use crate::driver::loopback::{Loopback, LoopbackBuilder, Page, Pages, PendingCallback, Received};
-use crate::flow::action::{Action, Verdict};
-use crate::flow::event::Event;
-use crate::flow::notice::Notice;
+use crate::driver::loopback::{Loopback, LoopbackBuilder, Pages};
+use crate::flow::event::{Event, TokenSet};
+use crate::flow::snapshot::Snapshot;
 use crate::flow::{AuthFlow, State};
 use crate::provider::client::{Client, ClientBuilder};
+use crate::session::browse::Browse;
+use crate::session::client_credentials::restore;
+use crate::session::control::{Controlled, LoginControl};
 use crate::session::store::{MemoryStore, Store, StoreError};
-use crate::session::{Error, Session};
+use crate::session::{Error, Parts, PendingLogin, Session};
 use crate::time::Timestamp;
 use crate::wire::authorize::AuthorizationUrl;
+use crate::wire::callback::IgnoredCallback;
 use crate::wire::pkce::LoginSecrets;
 
-type Hook = Box<dyn FnOnce(&AuthorizationUrl) + Send>;
+pub(super) type UrlHook = Box<dyn FnOnce(&AuthorizationUrl) + Send>;
+pub(super) type IgnoredHook = Box<dyn FnMut(&IgnoredCallback) + Send>;
 
 /// Logs a person in: opens their browser, waits for them to come back, and exchanges the code.
 ///
@@ -37,8 +42,12 @@ pub struct Login {
     store: Arc<dyn Store>,
     listener: LoopbackBuilder,
     http: Http,
-    prompt: Hook,
-    opener: Hook,
+    prompt: UrlHook,
+    opener: UrlHook,
+    ignored: Option<IgnoredHook>,
+    pastes: Option<Box<dyn BufRead + Send>>,
+    control: Controlled,
+    ignores_stored: bool,
 }
 
 impl Login {
@@ -53,6 +62,10 @@ impl Login {
             http: Http::new(),
             prompt: Box::new(print),
             opener: Box::new(open),
+            ignored: None,
+            pastes: None,
+            control: Controlled::default(),
+            ignores_stored: false,
         }
     }
 
@@ -65,6 +78,20 @@ impl Login {
     /// Where the login is kept. If a usable one is there already, no browser opens.
     pub fn store(mut self, store: impl Store + 'static) -> Self {
         self.store = Arc::new(store);
+        self
+    }
+
+    /// Begins a new login whatever is stored, which stays until it has worked: for another account, or
+    /// where what is stored can't be used ([`Error::Store`] with
+    /// [`Unreadable`](crate::session::StoreErrorKind::Unreadable)).
+    pub fn ignore_stored(mut self) -> Self {
+        self.ignores_stored = true;
+        self
+    }
+
+    /// Listens on `[::1]`, for a redirect URI that was registered so. The default is 127.0.0.1.
+    pub fn ipv6(mut self) -> Self {
+        self.listener = self.listener.ipv6();
         self
     }
 
@@ -121,33 +148,143 @@ impl Login {
         self.opener(|_| ())
     }
 
+    /// Tells the program of callbacks that are not this login's answer. Most are noise. One without a
+    /// state but with an error may be the answer of a server that dropped the state, so a program may
+    /// show it and offer to cancel.
+    pub fn on_ignored(mut self, hook: impl FnMut(&IgnoredCallback) + Send + 'static) -> Self {
+        self.ignored = Some(Box::new(hook));
+        self
+    }
+
+    /// A handle to cancel the login from another thread, or to hand in an address that the person has
+    /// pasted.
+    pub fn control(&self) -> LoginControl {
+        let remote = Arc::clone(&self.control.remote);
+        LoginControl { remote }
+    }
+
+    /// Reads pasted addresses from here, beside the listener: for a person whose browser runs on
+    /// another machine, over SSH for instance. There the browser says that it can't reach 127.0.0.1, and
+    /// its address bar has what is wanted. What is wrong with a line is said on standard error.
+    ///
+    /// The reader has a thread of its own, which ends with the first line after the login has. With
+    /// `BufReader::new(std::io::stdin())` that line is lost to the program.
+    pub fn paste_from(mut self, lines: impl BufRead + Send + 'static) -> Self {
+        self.pastes = Some(Box::new(lines));
+        self
+    }
+
     /// Logs in, blocking. A stored login that still works is used without a word, refreshed if it has
-    /// to be; a browser opens only if nothing else is left.
+    /// to be; a browser opens only if nothing else is left, or if scopes are wanted that were not
+    /// granted.
     ///
     /// # Errors
     /// [`Error`]: a configuration that can't work and a port that is taken before any browser opens;
     /// a person who says no or never comes back; whatever the provider does. What was stored is kept.
     pub fn run(self) -> Result<Session, Error> {
         let client = Arc::new(self.client.build()?);
-        let flow = match self.store.load()? {
-            Some(saved) => AuthFlow::restore(Arc::clone(&client), saved, Timestamp::now())?,
-            None => AuthFlow::new(Arc::clone(&client)),
-        };
-        let session = Session::new(flow, self.http, self.store);
-        if session.resume()? {
+        let session = open_session(&client, self.http, self.store, self.ignores_stored)?;
+        if session.resumes()? {
+            log::info!("the stored login is used");
             return Ok(session);
         }
         let listener = self.listener.bind()?;
+        let redirect_uri = listener.redirect_uri();
+        log::info!("a login begins, and waits at {redirect_uri}");
         let browse = Browse {
             session: &session,
             waiting: None,
-            listener,
+            judge: None,
+            listener: Some(listener),
             prompt: Some(self.prompt),
             opener: Some(self.opener),
+            ignored: self.ignored,
+            control: self.control,
         };
-        browse.run(&client)?;
+        browse.run(&client, &redirect_uri, self.pastes)?;
         Ok(session)
     }
+
+    /// The stored login, if it still works and has all the scopes that are wanted: refreshed if it has
+    /// to be, but without any browser. For what runs in the background.
+    ///
+    /// # Errors
+    /// [`Error`], where another try may help; the store is as it was.
+    pub fn resume(self) -> Result<Option<Session>, Error> {
+        let client = Arc::new(self.client.build()?);
+        let session = open_session(&client, self.http, self.store, false)?;
+        Ok(session.resumes()?.then_some(session))
+    }
+
+    /// Begins a login without a listener: the program brings the callback itself. What is stored is not
+    /// looked at, and replaced once the login has worked.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if it can't work, the redirect URI included.
+    pub fn begin(self, redirect_uri: &str) -> Result<PendingLogin, Error> {
+        let client = Arc::new(self.client.build()?);
+        let redirect_uri = client.redirect_uri(redirect_uri)?;
+        let session = open_session(&client, self.http, self.store, true)?;
+        session.handle(Event::BeginLogin {
+            secrets: LoginSecrets::generate()?,
+            redirect_uri,
+        })?;
+        PendingLogin::new(session)
+    }
+
+    /// Goes on with a login that was begun elsewhere, from [`PendingLogin::save`].
+    ///
+    /// # Errors
+    /// [`Error::Store`] if it can't be used, by this client for instance; [`Error::CallbackIgnored`] if
+    /// there is no login in it, or its time is over.
+    pub fn resume_pending(self, saved: Snapshot) -> Result<PendingLogin, Error> {
+        let client = Arc::new(self.client.build()?);
+        let flow = AuthFlow::restore(client, saved, Timestamp::now())
+            .map_err(|error| StoreError::unreadable(error, None))?;
+        let session = Session::new(Parts {
+            http: self.http,
+            store: self.store,
+            flow,
+            stored: None,
+            replaces_stored: true,
+            is_app: false,
+        });
+        session.handle(Event::Tick)?;
+        PendingLogin::new(session)
+    }
+
+    /// A session of tokens from elsewhere, another library's cache for instance. They take the place of
+    /// what is stored.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`] if a token is none, [`Error::NotSaved`] if they can't be stored.
+    pub fn adopt(self, tokens: TokenSet) -> Result<Session, Error> {
+        let client = Arc::new(self.client.build()?);
+        let session = open_session(&client, self.http, self.store, true)?;
+        session.handle(Event::AdoptTokens(tokens))?;
+        match session.waits() {
+            (_, Some(error)) => Err(session.not_saved(error)),
+            (_, None) => Ok(session),
+        }
+    }
+}
+
+fn open_session(
+    client: &Arc<Client>,
+    http: Http,
+    store: Arc<dyn Store>,
+    replaces_stored: bool,
+) -> Result<Session, Error> {
+    let stored = if replaces_stored { None } else { store.load()? };
+    let flow = restore(client, stored.clone(), &*store)?;
+    Ok(Session::new(Parts {
+        http,
+        store,
+        flow,
+        stored,
+        replaces_stored,
+        is_app: false,
+    }))
 }
 
 impl fmt::Debug for Login {
@@ -169,7 +306,9 @@ fn print(url: &AuthorizationUrl) {
 #[cfg(feature = "browser")]
 fn open(url: &AuthorizationUrl) {
     // Its failure is advice: the address is on the screen.
-    let _ = crate::driver::browser::open(url);
+    if let Err(error) = crate::driver::browser::open(url) {
+        log::warn!("{error}");
+    }
 }
 
 #[cfg(not(feature = "browser"))]
@@ -177,11 +316,7 @@ fn open(_: &AuthorizationUrl) {}
 
 impl Session {
     /// Whether what was stored is enough: a token that works, with all the scopes that are wanted.
-    fn resume(&self) -> Result<bool, Error> {
-        if self.state() == State::AwaitingCode {
-            // Another run's login: its browser would come back to a port that nobody listens on.
-            self.handle(Event::CancelLogin)?;
-        }
+    fn resumes(&self) -> Result<bool, Error> {
         if self.state() == State::Unauthorized {
             return Ok(false);
         }
@@ -197,106 +332,10 @@ impl Session {
         }
     }
 
-    fn not_saved(&self, error: StoreError) -> Error {
+    pub(super) fn not_saved(&self, error: StoreError) -> Error {
         Error::NotSaved {
             error,
             session: self.clone(),
-        }
-    }
-}
-
-/// A login under way: receive, handle, carry out, wait.
-struct Browse<'a> {
-    session: &'a Session,
-    /// Before the listener, whose end would wait for its answer.
-    waiting: Option<PendingCallback>,
-    listener: Loopback,
-    prompt: Option<Hook>,
-    opener: Option<Hook>,
-}
-
-impl Browse<'_> {
-    fn run(mut self, client: &Client) -> Result<(), Error> {
-        // A wait is cut into short ones, so that a clock that jumps or stood still is noticed.
-        const SLICE: Duration = Duration::from_secs(1);
-        let redirect_uri = client.redirect_uri(&self.listener.redirect_uri())?;
-        let mut event = Event::BeginLogin {
-            secrets: LoginSecrets::generate()?,
-            redirect_uri,
-        };
-        loop {
-            let actions = self.session.handle(event)?;
-            let (deadline, unsaved) = self.session.waits();
-            if let Some(outcome) = self.carry_out(actions, unsaved) {
-                return outcome;
-            }
-            let left = deadline.map(|at| at.saturating_since(Timestamp::now()));
-            event = match self
-                .listener
-                .receive(left.map_or(SLICE, |left| left.min(SLICE)))
-            {
-                Ok(Received::Callback(callback)) => {
-                    let url = callback.url();
-                    self.waiting = Some(callback);
-                    Event::Callback { url }
-                }
-                Ok(Received::TimedOut) => Event::Tick,
-                Ok(Received::Cancelled) => Event::CancelLogin,
-                Err(error) => {
-                    self.session.handle(Event::CancelLogin)?;
-                    return Err(Error::Listen(error));
-                }
-            };
-        }
-    }
-
-    /// What the machine wants of a login; its end, if this was it. A login that can't be saved ends
-    /// before the browser opens, or else as one that worked all the same.
-    fn carry_out(
-        &mut self,
-        actions: Vec<Action>,
-        unsaved: Option<StoreError>,
-    ) -> Option<Result<(), Error>> {
-        let mut denied = false;
-        for action in actions {
-            let is_step = matches!(
-                action,
-                Action::OpenUrl(_) | Action::Notify(Notice::LoggedIn)
-            );
-            if let Some(error) = unsaved.clone().filter(|_| is_step) {
-                self.show(Page::Failed);
-                return Some(Err(self.session.not_saved(error)));
-            }
-            match action {
-                Action::OpenUrl(url) => {
-                    for hook in [self.prompt.take(), self.opener.take()]
-                        .into_iter()
-                        .flatten()
-                    {
-                        hook(&url);
-                    }
-                }
-                Action::AnswerCallback(Verdict::NotOurs) => self.show(Page::NotOurs),
-                Action::AnswerCallback(Verdict::Denied) => denied = true,
-                // The page is for when it is known how it ended.
-                Action::AnswerCallback(Verdict::Accepted) => {}
-                Action::Notify(Notice::LoggedIn) => {
-                    self.show(Page::Success);
-                    return Some(Ok(()));
-                }
-                Action::Notify(Notice::LoginFailed(failure)) => {
-                    self.show(if denied { Page::Denied } else { Page::Failed });
-                    return Some(Err(Error::Login(Box::new(failure))));
-                }
-                Action::Notify(_) | Action::Persist | Action::Send(_) => {}
-            }
-        }
-        None
-    }
-
-    fn show(&mut self, page: Page) {
-        if let Some(callback) = self.waiting.take() {
-            callback.answer(page);
         }
     }
 }

@@ -101,6 +101,38 @@ impl IgnoredReason {
     }
 }
 
+impl fmt::Display for IgnoredCallback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.reason {
+            IgnoredReason::NoLogin => "no login waits for this",
+            IgnoredReason::Duplicate => "this login has had its answer already",
+            IgnoredReason::WrongLocation => {
+                "this is another address than the one the browser was to come back to"
+            }
+            IgnoredReason::TooLarge => "this is far too long to be the answer",
+            IgnoredReason::Malformed => "the address is damaged: copy it whole",
+            IgnoredReason::RepeatedParameter => "the address has a parameter twice",
+            IgnoredReason::StateMissing => {
+                "the state is missing: copy the whole address, not only the code"
+            }
+            IgnoredReason::StateMismatch => {
+                "this is the answer to another login, or a forged one"
+            }
+            IgnoredReason::CodeAndError => "the address has both a code and an error",
+            IgnoredReason::Nothing => {
+                "there is no code in this: copy the whole address that the browser ended up at"
+            }
+            IgnoredReason::IssuerMissing => "the address does not say which server it comes from",
+            IgnoredReason::IssuerMismatch => "this comes from another authorization server",
+            IgnoredReason::UnexpectedParameter => "the address has a token in it",
+        })?;
+        match &self.error {
+            Some(error) => write!(f, " (it says {error})"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl From<IgnoredReason> for IgnoredCallback {
     fn from(reason: IgnoredReason) -> Self {
         Self {

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
-use authflow::session::{Error, Store, StoreError};
+use authflow::session::{Error, LocalLock, Store, StoreError, StoreErrorKind, StoreLock};
 use authflow::testing::{Answer, FakeProvider, Landing, Person};
 use authflow::{
     AuthFlow, AuthorizationUrl, Client, ClientBuilder, Event, Login, Provider, Session, Snapshot,
@@ -32,6 +33,7 @@ struct Inner {
     saved: Mutex<Vec<Snapshot>>,
     attempts: AtomicUsize,
     rule: Mutex<Option<Rule>>,
+    lock: LocalLock,
 }
 
 impl TestStore {
@@ -55,7 +57,7 @@ impl TestStore {
     }
 
     pub fn fail(&self) {
-        self.rule(|_, _| Err(StoreError::new("the disk is full")));
+        self.rule(|_, _| Err(store_error("the disk is full")));
     }
 
     pub fn recover(&self) {
@@ -97,7 +99,7 @@ impl Store for TestStore {
         Ok(lock(&self.inner.saved).last().cloned())
     }
 
-    fn save(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
+    fn save(&self, snapshot: &Snapshot, _: &StoreLock) -> Result<(), StoreError> {
         let attempt = self.inner.attempts.fetch_add(1, Ordering::SeqCst) + 1;
         if let Some(rule) = &mut *lock(&self.inner.rule) {
             rule(attempt, snapshot)?;
@@ -105,6 +107,15 @@ impl Store for TestStore {
         lock(&self.inner.saved).push(snapshot.clone());
         Ok(())
     }
+
+    fn lock(&self, timeout: Duration) -> Result<StoreLock, StoreError> {
+        self.inner.lock.lock(timeout)
+    }
+}
+
+/// A fault of a store's.
+pub fn store_error(message: &str) -> StoreError {
+    StoreError::new(StoreErrorKind::Other, message)
 }
 
 pub fn json(snapshot: &Snapshot) -> Value {

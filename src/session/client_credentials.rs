@@ -1,0 +1,106 @@
+//! Tokens for an app that speaks for nobody.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::driver::http::Http;
+use crate::flow::AuthFlow;
+use crate::flow::client_credentials::ClientCredentialsRequest;
+use crate::flow::snapshot::Snapshot;
+use crate::provider::client::{Client, ClientBuilder};
+use crate::session::store::{MemoryStore, Store, StoreError};
+use crate::session::{Error, Parts, Session};
+use crate::time::Timestamp;
+
+/// The client credentials grant (RFC 6749 section 4.4): a token of the app's own, for what belongs to
+/// nobody. It needs a client secret, so it is for servers.
+///
+/// The [`Session`] asks for a token when one is first needed, and for the next when it is about to end.
+/// Everything else is as with a person's session, but that nobody ever has to sign in.
+///
+/// ```no_run
+/// # fn main() -> Result<(), authflow::session::Error> {
+/// use authflow::session::ClientCredentials;
+/// use authflow::spotify;
+///
+/// let client = spotify::client("your-client-id").secret("your-client-secret");
+/// let session = ClientCredentials::new(client).session()?;
+/// let url = "https://api.spotify.com/v1/artists/0TnOYISbd1XYRBk9myaseg";
+/// let artist: serde_json::Value = session.get(url)?.read_json()?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub struct ClientCredentials {
+    client: ClientBuilder,
+    store: Arc<dyn Store>,
+    http: Http,
+}
+
+impl ClientCredentials {
+    /// An app, with its secret.
+    pub fn new(client: ClientBuilder) -> Self {
+        Self {
+            client,
+            store: Arc::new(MemoryStore::new()),
+            http: Http::new(),
+        }
+    }
+
+    /// Where the token is kept, so that several processes ask for one between them. The default is
+    /// memory. A store of a person's login is refused, if it is another client's, or else lost: give
+    /// each its own.
+    pub fn store(mut self, store: impl Store + 'static) -> Self {
+        self.store = Arc::new(store);
+        self
+    }
+
+    /// The HTTP driver, for a proxy or an agent of the program's own.
+    pub fn http(mut self, http: Http) -> Self {
+        self.http = http;
+        self
+    }
+
+    /// The session. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if it can't work, for lack of a secret for instance; [`Error::Store`] if what
+    /// is stored can't be read.
+    pub fn session(self) -> Result<Session, Error> {
+        let client = Arc::new(self.client.build()?);
+        ClientCredentialsRequest::new(&client, Timestamp::now())?;
+        let stored = self.store.load()?;
+        let flow = restore(&client, stored.clone(), &*self.store)?;
+        Ok(Session::new(Parts {
+            http: self.http,
+            store: self.store,
+            flow,
+            stored,
+            replaces_stored: false,
+            is_app: true,
+        }))
+    }
+}
+
+/// A flow that goes on where what is stored stopped. A login that waits for its callback is none of
+/// this process's.
+pub(super) fn restore(
+    client: &Arc<Client>,
+    stored: Option<Snapshot>,
+    store: &dyn Store,
+) -> Result<AuthFlow, StoreError> {
+    let client = Arc::clone(client);
+    match stored {
+        Some(saved) => AuthFlow::restore(client, saved.without_login(), Timestamp::now())
+            .map_err(|error| StoreError::unreadable(error, store.location())),
+        None => Ok(AuthFlow::new(client)),
+    }
+}
+
+impl fmt::Debug for ClientCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientCredentials")
+            .field("client", &self.client)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,693 @@
+//! One at a time: what a session does when it has to do something, in one process and over all that
+//! share its store.
+//!
+//! The thread that does it is at the network, the store or a hook without the mutex, so that everybody
+//! else can still see what there is. Over processes it is: take the store's lock, read again, take over
+//! what somebody else has saved, or else refresh and save, give the lock back.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
+use std::time::Duration;
+
+use crate::driver::http::Http;
+use crate::error::{Failure, WhatNow};
+use crate::flow::action::Action;
+use crate::flow::client_credentials::ClientCredentialsRequest;
+use crate::flow::event::{Event, TokenSerial};
+use crate::flow::notice::Notice;
+use crate::flow::snapshot::Snapshot;
+use crate::flow::{Activity, AuthFlow, State};
+use crate::session::store::{Store, StoreError, StoreErrorKind, StoreLock};
+use crate::session::{AccessToken, Error, Session};
+use crate::time::Timestamp;
+use crate::wire::http::{RequestId, TransportError, TransportErrorKind};
+
+pub(super) struct Inner {
+    pub(super) http: Http,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) is_app: bool,
+    pub(super) shared: Mutex<Shared>,
+    pub(super) changed: Condvar,
+    pub(super) hooks: Mutex<Hooks>,
+}
+
+/// What the program wants to be told.
+#[derive(Default)]
+pub(super) struct Hooks {
+    pub(super) change: Vec<Arc<dyn Fn(&AccessToken) + Send + Sync>>,
+    pub(super) sign_in: Vec<Arc<dyn Fn(Option<&Failure>) + Send + Sync>>,
+}
+
+/// What there is to tell.
+enum News {
+    Changed(AccessToken),
+    SignInNeeded(Option<Failure>),
+}
+
+pub(super) struct Shared {
+    pub(super) flow: AuthFlow,
+    /// What readers get: set once the tokens are saved.
+    pub(super) token: Option<AccessToken>,
+    /// This thread is at the network or the store, without the mutex.
+    busy: Option<ThreadId>,
+    /// The request that is being carried out. Left behind by a panic.
+    in_flight: Option<RequestId>,
+    /// What the store held when it was last read or written.
+    pub(super) stored: Option<Snapshot>,
+    replaces_stored: bool,
+    /// The program has ended this session; another process must not bring it back.
+    is_ended: bool,
+    /// Why the newest state is not saved, if it is not. Its tokens are not handed out until it is.
+    pub(super) unsaved: Option<StoreError>,
+    /// Why the store could not be locked or read, when that was last tried.
+    store_fault: Option<StoreError>,
+    /// Why the last refresh failed, if it did, and when.
+    last_failure: Option<Failure>,
+    failed_at: Option<Timestamp>,
+    /// When the API last rejected a token.
+    rejected_at: Option<Timestamp>,
+    /// The token that the program was last told of, or had from the beginning.
+    told: Option<TokenSerial>,
+    news: Vec<News>,
+}
+
+pub(super) type Guard<'a> = MutexGuard<'a, Shared>;
+
+/// How long to wait for another process. It refreshes for as long as the provider takes to answer.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Between answers that were none of the provider's, and between refreshes for an API that says 401 to
+/// fresh tokens.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// Between requests for an app's token that fail, or bring one that is due at once.
+const SHORT_PAUSE: Duration = Duration::from_secs(1);
+
+impl Session {
+    /// Has the machine handle an event, with all that comes of it, and says what token there is then.
+    pub(super) fn token_after(&self, event: Event) -> Result<AccessToken, Error> {
+        let result = self.try_token_after(event);
+        self.tell();
+        result
+    }
+
+    fn try_token_after(&self, event: Event) -> Result<AccessToken, Error> {
+        let is_refresh = matches!(event, Event::Refresh);
+        let is_tick = matches!(event, Event::Tick);
+        let mut shared = self.lock();
+        if let Event::TokenRejected { serial } = event {
+            let is_current = shared
+                .token
+                .take_if(|token| token.serial() == serial)
+                .is_some();
+            if is_current {
+                shared.rejected_at = Some(Timestamp::now());
+            }
+        }
+        if let Some(worker) = shared.busy {
+            // Nobody waits while the old token is good.
+            if is_tick && let Some(token) = shared.usable_token() {
+                return Ok(token);
+            }
+            // A store that asks the session which it is saving would wait for itself.
+            if worker == thread::current().id() {
+                return self.result(&shared, is_refresh);
+            }
+            shared = self.wait(shared);
+            // Its error is everybody's who waited for it.
+            let has_failed = shared.last_failure.is_some() || shared.store_fault.is_some();
+            if is_refresh || (shared.usable_token().is_none() && has_failed) {
+                return self.result(&shared, is_refresh);
+            }
+        }
+        if is_tick && !self.has_work(&shared) {
+            shared = self.step(shared, event, None)?.0;
+            return self.result(&shared, false);
+        }
+
+        // Somebody else's refresh is worth waiting for only if there is no token without it.
+        let is_urgent = !is_tick || shared.usable_token().is_none();
+        let patience = if is_urgent { PATIENCE } else { Duration::ZERO };
+        let (relocked, locked) = self.unlocked(shared, |inner| {
+            let lock = inner.store.lock(patience)?;
+            Ok((lock, inner.store.load()?))
+        });
+        shared = relocked;
+        let adopted = locked.and_then(|(lock, loaded)| Ok((lock, self.adopt(&mut shared, loaded)?)));
+        let (lock, adopted) = match adopted {
+            Ok(adopted) => adopted,
+            Err(error) => {
+                log::debug!("nothing was refreshed: {error}");
+                shared.publish();
+                shared.store_fault = Some(error);
+                return self.result(&shared, !is_tick);
+            }
+        };
+        shared.store_fault = None;
+        if is_refresh && !shared.flow.can_refresh() && !self.inner.is_app {
+            let failure = shared.last_failure.clone().map(Box::new);
+            drop(self.step(shared, Event::Tick, Some(&lock))?);
+            return Err(Error::SignIn(failure));
+        }
+        let joins = is_refresh && adopted;
+        let event = match event {
+            Event::Refresh if joins || !shared.flow.can_refresh() => Event::Tick,
+            event => event,
+        };
+        shared = self.step(shared, event, Some(&lock))?.0;
+        if !is_refresh && shared.wants_refresh() {
+            shared = self.step(shared, Event::Refresh, Some(&lock))?.0;
+        }
+        if self.inner.is_app && !joins && (is_refresh || shared.wants_app_token()) {
+            shared = self.ask_for_app_token(shared, &lock)?;
+        }
+        // Not everything that a store's lock does when it is given back is quick.
+        let (shared, ()) = self.unlocked(shared, |_| drop(lock));
+        self.result(&shared, is_refresh)
+    }
+
+    /// Whether a tick has anything to do with the network or the store.
+    fn has_work(&self, shared: &Shared) -> bool {
+        let is_over = shared.usable_token().is_none() && !shared.is_ended;
+        // Somebody else may have more luck, or sign in.
+        is_over
+            || shared.flow.is_due(Timestamp::now())
+            || shared.unsaved.is_some()
+            || shared.in_flight.is_some()
+            || shared.wants_refresh()
+            || (self.inner.is_app && shared.wants_app_token())
+    }
+
+    /// Has the machine handle an event that belongs to a login.
+    pub(super) fn handle(&self, event: Event) -> Result<Vec<Action>, Error> {
+        let shared = self.wait(self.lock());
+        let actions = self.step(shared, event, None).map(|(_, actions)| actions);
+        self.tell();
+        actions
+    }
+
+    /// Handles an event and carries out what comes of it, without the mutex wherever it takes time.
+    /// Returns what is not for the session to do.
+    pub(super) fn step<'a>(
+        &'a self,
+        mut shared: Guard<'a>,
+        event: Event,
+        lock: Option<&StoreLock>,
+    ) -> Result<(Guard<'a>, Vec<Action>), Error> {
+        if let Some(id) = shared.in_flight.take() {
+            let result = Err(TransportError {
+                kind: TransportErrorKind::Other,
+                may_have_been_sent: true,
+            });
+            let lost = Event::Response { id, result };
+            shared.flow.handle(lost, Timestamp::now())?;
+        }
+        let is_rejection = matches!(event, Event::TokenRejected { .. });
+        let serial = shared.flow.serial();
+        shared.flow.handle(event, Timestamp::now())?;
+        let mut others = Vec::new();
+        let mut save = shared.unsaved.is_some();
+        let mut save_rejection = false;
+        let mut may_refresh = shared.flow.can_refresh();
+        let mut disbelieved = false;
+        let mut own = None;
+        loop {
+            let action = match shared.flow.poll_action() {
+                _ if save => Action::Persist,
+                Some(action) => action,
+                // A refresh has saved it already. Without one, the next run would believe a token
+                // that the API has rejected.
+                None if save_rejection && shared.flow.state() == State::Expired => Action::Persist,
+                None => break,
+            };
+            match action {
+                Action::Persist => {
+                    save_rejection = false;
+                    let is_refused = may_refresh && !shared.flow.can_refresh();
+                    if is_refused && (lock.is_some() || own.is_some()) {
+                        // Before it is believed: somebody may have saved without the lock.
+                        may_refresh = false;
+                        let (relocked, loaded) = self.unlocked(shared, |inner| inner.store.load());
+                        shared = relocked;
+                        let adopted = loaded.and_then(|loaded| self.adopt(&mut shared, loaded));
+                        disbelieved = adopted.unwrap_or_default();
+                    }
+                    let is_new = shared.flow.serial() != serial;
+                    let must_save = save;
+                    save = false;
+                    shared = self.persist(shared, own.as_ref().or(lock), is_new, must_save);
+                }
+                Action::Send(request) => {
+                    let id = request.id();
+                    let is_refresh = shared.flow.is_refreshing(id);
+                    if is_refresh && lock.is_none() && own.is_none() {
+                        // One that came due in the midst of a login.
+                        let (relocked, locked) = self.lock_unchanged(shared);
+                        (shared, own) = (relocked, locked);
+                    }
+                    let result = if is_refresh && lock.is_none() && own.is_none() {
+                        disbelieved = true;
+                        Err(TransportError {
+                            kind: TransportErrorKind::Cancelled,
+                            may_have_been_sent: false,
+                        })
+                    } else {
+                        shared.in_flight = Some(id);
+                        let (relocked, result) =
+                            self.unlocked(shared, |inner| inner.http.execute(&request));
+                        shared = relocked;
+                        shared.in_flight = None;
+                        result
+                    };
+                    shared
+                        .flow
+                        .handle(Event::Response { id, result }, Timestamp::now())?;
+                }
+                Action::Notify(Notice::RefreshFailed { .. }) if disbelieved => disbelieved = false,
+                other => {
+                    if let Action::Notify(notice) = &other {
+                        save_rejection |= is_rejection && matches!(notice, Notice::Expired);
+                        shared.note(notice);
+                    }
+                    others.push(other);
+                }
+            }
+        }
+        shared.publish();
+        Ok((shared, others))
+    }
+
+    /// The store's lock, if it is free and nobody has saved anything since.
+    fn lock_unchanged<'a>(&'a self, shared: Guard<'a>) -> (Guard<'a>, Option<StoreLock>) {
+        let (shared, locked) = self.unlocked(shared, |inner| {
+            let lock = inner.store.lock(Duration::ZERO)?;
+            Ok::<_, StoreError>((lock, inner.store.load()?))
+        });
+        let lock = locked
+            .ok()
+            .filter(|(_, loaded)| shared.is_stored(loaded.as_ref()))
+            .map(|(lock, _)| lock);
+        (shared, lock)
+    }
+
+    /// Saves, unless the store has it already. Without the lock, it is taken first, and what somebody
+    /// else has saved in between goes before anything but new tokens.
+    fn persist<'a>(
+        &'a self,
+        mut shared: Guard<'a>,
+        lock: Option<&StoreLock>,
+        is_new: bool,
+        must_save: bool,
+    ) -> Guard<'a> {
+        if shared.replaces_stored && !shared.flow.has_session() {
+            return shared;
+        }
+        // What stands if the store panics.
+        let interrupted = StoreError::new(StoreErrorKind::Other, "saving was interrupted");
+        shared.unsaved = Some(interrupted);
+        let own = match lock {
+            Some(_) => None,
+            None => {
+                let replaces = shared.replaces_stored;
+                let (relocked, locked) = self.unlocked(shared, |inner| {
+                    let lock = inner.store.lock(PATIENCE)?;
+                    let loaded = if replaces { None } else { inner.store.load()? };
+                    Ok((lock, loaded))
+                });
+                shared = relocked;
+                let adopted = locked.and_then(|(lock, loaded)| {
+                    if is_new || must_save {
+                        shared.stored = loaded;
+                    } else {
+                        self.adopt(&mut shared, loaded)?;
+                    }
+                    Ok(lock)
+                });
+                match adopted {
+                    Ok(lock) => Some(lock),
+                    Err(error) => {
+                        log::warn!("the login is not saved: {error}");
+                        shared.unsaved = Some(error);
+                        return shared;
+                    }
+                }
+            }
+        };
+        let Some(lock) = own.as_ref().or(lock) else {
+            return shared;
+        };
+        let snapshot = shared.flow.snapshot().without_login();
+        let is_there = match &shared.stored {
+            Some(stored) => stored.has_tokens_of(&snapshot),
+            None => !snapshot.has_session(),
+        };
+        // No login is begun in vain: a store that can't save is found out at its beginning.
+        if is_there && shared.flow.state() != State::AwaitingCode {
+            shared.unsaved = None;
+            return shared;
+        }
+        let (mut shared, saved) = self.unlocked(shared, |inner| inner.store.save(&snapshot, lock));
+        match saved {
+            Ok(()) => {
+                shared.stored = Some(snapshot);
+                shared.replaces_stored = false;
+                shared.unsaved = None;
+            }
+            Err(error) => {
+                log::warn!("the login is not saved: {error}");
+                shared.unsaved = Some(error);
+            }
+        }
+        let (shared, ()) = self.unlocked(shared, |_| drop(own));
+        shared
+    }
+
+    /// Takes over what somebody else has saved since the store was last read: new tokens, or the end
+    /// of the session. Whether there was anything. Call it with the store's lock held.
+    fn adopt(&self, shared: &mut Shared, loaded: Option<Snapshot>) -> Result<bool, StoreError> {
+        let is_same = shared.is_stored(loaded.as_ref());
+        let has_session = loaded.as_ref().is_some_and(Snapshot::has_session);
+        if is_same || shared.is_ended {
+            shared.stored = loaded;
+            return Ok(false);
+        }
+        let now = Timestamp::now();
+        let event = if has_session {
+            let tokens = loaded.clone().map(|saved| saved.tokens(shared.flow.client(), now));
+            let tokens = tokens.transpose().map_err(|error| self.unreadable(error))?;
+            match tokens.flatten() {
+                Some(tokens) => Event::AdoptTokens(tokens),
+                None => return Ok(false),
+            }
+        } else if shared.flow.state() == State::AwaitingCode {
+            // A log-out elsewhere is not the end of the login that is under way here.
+            return Ok(false);
+        } else {
+            Event::LogOut
+        };
+        if shared.flow.handle(event, now).is_err() {
+            return Ok(false);
+        }
+        shared.stored = loaded;
+        shared.unsaved = None;
+        shared.last_failure = None;
+        shared.failed_at = None;
+        if has_session && shared.flow.can_refresh() {
+            log::info!("another process has refreshed the tokens");
+        } else if !self.inner.is_app {
+            log::info!("another process has found that the login is over, or has ended it");
+            shared.news.push(News::SignInNeeded(None));
+        }
+        Ok(true)
+    }
+
+    pub(super) fn unreadable(&self, error: crate::flow::snapshot::RestoreError) -> StoreError {
+        StoreError::unreadable(error, self.inner.store.location())
+    }
+
+    fn ask_for_app_token<'a>(
+        &'a self,
+        mut shared: Guard<'a>,
+        lock: &StoreLock,
+    ) -> Result<Guard<'a>, Error> {
+        let request = ClientCredentialsRequest::new(shared.flow.client(), Timestamp::now())?;
+        let (relocked, result) =
+            self.unlocked(shared, |inner| inner.http.execute(request.request()));
+        shared = relocked;
+        let now = Timestamp::now();
+        match request.read(shared.flow.client(), result, now) {
+            Ok(tokens) => {
+                log::info!("the app has a new token");
+                shared.last_failure = None;
+                shared.failed_at = None;
+                shared = self.step(shared, Event::AdoptTokens(tokens), Some(lock))?.0;
+            }
+            Err(failure) => {
+                log::warn!("{failure}");
+                shared.last_failure = Some(failure);
+                shared.failed_at = Some(now);
+            }
+        }
+        Ok(shared)
+    }
+
+    /// The token, or why there is none. A caller that asked for a refresh is told if it failed, even
+    /// if the old token is still good.
+    fn result(&self, shared: &Shared, was_refresh: bool) -> Result<AccessToken, Error> {
+        let has_failed = shared.last_failure.is_some()
+            || shared.unsaved.is_some()
+            || shared.store_fault.is_some();
+        let failed = was_refresh && has_failed;
+        match shared.usable_token() {
+            Some(token) if !failed => return Ok(token),
+            _ => {}
+        }
+        if let Some(error) = shared.unsaved.as_ref().or(shared.store_fault.as_ref()) {
+            return Err(Error::Store(error.clone()));
+        }
+        let failure = shared.last_failure.clone().map(Box::new);
+        if !shared.flow.can_refresh() && !self.inner.is_app {
+            return Err(Error::SignIn(failure));
+        }
+        let is_final = |failure: &Failure| !matches!(failure.what_now(), WhatNow::Retry { .. });
+        let retry_at = match failure.as_deref() {
+            Some(failure) if is_final(failure) => None,
+            _ => shared.retry_at(),
+        };
+        Err(Error::NotNow { failure, retry_at })
+    }
+
+    /// The machine's deadline, and whether something could not be saved.
+    pub(super) fn waits(&self) -> (Option<Timestamp>, Option<StoreError>) {
+        let shared = self.lock();
+        (shared.flow.deadline(), shared.unsaved.clone())
+    }
+
+    /// Calls the program's hooks, without any lock.
+    fn tell(&self) {
+        loop {
+            let mut shared = self.lock();
+            if shared.news.is_empty() {
+                return;
+            }
+            let news = shared.news.remove(0);
+            drop(shared);
+            match news {
+                News::Changed(token) => {
+                    let hooks = self.inner.hooks().change.clone();
+                    hooks.iter().for_each(|hook| hook(&token));
+                }
+                News::SignInNeeded(failure) => {
+                    let hooks = self.inner.hooks().sign_in.clone();
+                    hooks.iter().for_each(|hook| hook(failure.as_ref()));
+                }
+            }
+        }
+    }
+
+    /// Does something that takes time without the mutex, while others know that it is being done.
+    pub(super) fn unlocked<'a, T>(
+        &'a self,
+        mut shared: Guard<'a>,
+        work: impl FnOnce(&Inner) -> T,
+    ) -> (Guard<'a>, T) {
+        shared.busy = Some(thread::current().id());
+        drop(shared);
+        // Also if a store of the program's panics, the session stays usable.
+        let ended = Ended(&self.inner);
+        let result = work(&self.inner);
+        std::mem::forget(ended);
+        let mut shared = self.lock();
+        shared.busy = None;
+        self.inner.changed.notify_all();
+        (shared, result)
+    }
+
+    /// Waits until nobody is at work. Not if that is this very thread.
+    pub(super) fn wait<'a>(&'a self, shared: Guard<'a>) -> Guard<'a> {
+        let own = thread::current().id();
+        let is_busy = |shared: &mut Shared| shared.busy.is_some_and(|worker| worker != own);
+        let waited = self.inner.changed.wait_while(shared, is_busy);
+        waited.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn lock(&self) -> Guard<'_> {
+        // What a panic can leave behind is a machine between two events, which is a sound one.
+        self.inner
+            .shared
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    pub(super) fn hooks(&self) -> MutexGuard<'_, Hooks> {
+        self.hooks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    pub(super) fn new(flow: AuthFlow, stored: Option<Snapshot>, replaces_stored: bool) -> Self {
+        let token = AccessToken::of(&flow, Timestamp::now());
+        let told = token.as_ref().map(AccessToken::serial);
+        Self {
+            token,
+            flow,
+            busy: None,
+            in_flight: None,
+            stored,
+            replaces_stored,
+            is_ended: false,
+            unsaved: None,
+            store_fault: None,
+            last_failure: None,
+            failed_at: None,
+            rejected_at: None,
+            told,
+            news: Vec::new(),
+        }
+    }
+
+    fn usable_token(&self) -> Option<AccessToken> {
+        self.token
+            .as_ref()
+            .filter(|token| token.is_usable())
+            .cloned()
+    }
+
+    /// Makes saved tokens the ones that readers get.
+    fn publish(&mut self) {
+        if self.unsaved.is_some() {
+            return;
+        }
+        let now = Timestamp::now();
+        let current = self.flow.access_token(now).map(|token| token.serial());
+        if current != self.token.as_ref().map(AccessToken::serial) {
+            self.token = AccessToken::of(&self.flow, now);
+        }
+        if let Some(token) = &self.token
+            && self.told != Some(token.serial())
+        {
+            self.told = Some(token.serial());
+            self.news.push(News::Changed(token.clone()));
+        }
+    }
+
+    /// Whether what the store holds is what it held when it was last read or written.
+    fn is_stored(&self, loaded: Option<&Snapshot>) -> bool {
+        match (&self.stored, loaded) {
+            (Some(known), Some(loaded)) => loaded.has_tokens_of(known),
+            (Some(one), None) | (None, Some(one)) => !one.has_session(),
+            (None, None) => true,
+        }
+    }
+
+    /// Remembers what matters later, and logs what happened.
+    fn note(&mut self, notice: &Notice) {
+        match notice {
+            Notice::RefreshFailed { failure, .. } => {
+                log::warn!("{failure}");
+                self.last_failure = Some(failure.clone());
+                self.failed_at = Some(Timestamp::now());
+                if !self.flow.can_refresh() {
+                    let news = News::SignInNeeded(Some(failure.clone()));
+                    self.news.push(news);
+                }
+            }
+            Notice::Refreshed => {
+                log::info!("the tokens were refreshed");
+                self.last_failure = None;
+            }
+            Notice::LoggedIn => {
+                log::info!("the person is logged in");
+                self.last_failure = None;
+                // It may be another person's.
+                self.token = None;
+            }
+            Notice::LoginFailed(failure) => log::warn!("{failure}"),
+            Notice::CallbackIgnored(ignored) => {
+                log::warn!("a callback was ignored: {}", ignored.reason.as_str());
+            }
+            Notice::Expired => log::debug!("the access token has ended"),
+            Notice::SessionEnded => log::info!("nobody is logged in any more"),
+            Notice::StaleResponse(_) | Notice::StaleRejection(_) => {
+                log::debug!("{}", notice.name());
+            }
+        }
+    }
+
+    /// Whether a refresh has to be asked for, because the machine does not come to it by itself: the
+    /// client refreshes by hand only, or the last answer was none of the provider's (a hotel's login
+    /// page, for instance) and some time has passed since.
+    fn wants_refresh(&self) -> bool {
+        let idle = self.flow.activity() == Activity::Idle && self.flow.can_refresh();
+        idle && self.flow.state() == State::Expired
+            && match &self.last_failure {
+                None => true,
+                Some(failure) => {
+                    matches!(failure.what_now(), WhatNow::Retry { .. })
+                        && self.retry_at().is_none_or(has_come)
+                }
+            }
+    }
+
+    /// Whether an app has to ask for a token: there is none, or it is about to end.
+    fn wants_app_token(&self) -> bool {
+        let is_due = match self.flow.state() {
+            State::Authorized => self.flow.renewal_due().is_some_and(|(due, obtained_at)| {
+                let now = Timestamp::now();
+                now >= due && now >= obtained_at.saturating_add(SHORT_PAUSE)
+            }),
+            _ => true,
+        };
+        let asked = self.last_failure.as_ref().and_then(Failure::retry_after);
+        let pause = asked.unwrap_or_default().max(SHORT_PAUSE);
+        let at = self.failed_at.map(|at| at.saturating_add(pause));
+        is_due && at.is_none_or(|at| Timestamp::now() >= at)
+    }
+
+    /// Until when, if this is the current token and the one before it was rejected a moment ago.
+    pub(super) fn keeps_being_rejected(&self, serial: TokenSerial) -> Option<Timestamp> {
+        self.token
+            .as_ref()
+            .filter(|token| token.serial() == serial)?;
+        let until = self.rejected_at?.saturating_add(PAUSE);
+        (!has_come(until)).then_some(until)
+    }
+
+    /// When something is tried again.
+    fn retry_at(&self) -> Option<Timestamp> {
+        match self.flow.activity() {
+            Activity::Backoff { until } => Some(until),
+            _ => self.failed_at.map(|at| at.saturating_add(PAUSE)),
+        }
+    }
+
+    /// For a log-out: nothing of before counts any more.
+    pub(super) fn forget(&mut self) {
+        self.is_ended = true;
+        self.token = None;
+        self.last_failure = None;
+        self.failed_at = None;
+        self.rejected_at = None;
+        self.news.clear();
+    }
+}
+
+/// Whether a pause is over; also if the clock has been set back since it began.
+fn has_come(at: Timestamp) -> bool {
+    let now = Timestamp::now();
+    now >= at || at > now.saturating_add(PAUSE)
+}
+
+/// Says that the work is over, if it ends by a panic.
+struct Ended<'a>(&'a Inner);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        let mut shared = self.0.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.busy = None;
+        drop(shared);
+        self.0.changed.notify_all();
+    }
+}

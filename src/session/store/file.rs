@@ -1,0 +1,360 @@
+//! A store in a file that only its owner can read.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::path::{Component, Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::flow::snapshot::{RestoreError, Snapshot};
+use crate::session::store::{Store, StoreError, StoreErrorKind, StoreLock, permissions};
+
+/// Keeps a login in a file, for all processes of one user.
+///
+/// The file is JSON with a version in it, says which provider and client it belongs to, and can be
+/// read and written by its owner only. It is replaced as a whole (a new file beside it, flushed,
+/// renamed, the directory flushed), so that no crash leaves half of one. A lock file beside it, which
+/// is never deleted, keeps processes apart; the system frees it if its holder dies.
+///
+/// A directory that others may write to, and a symbolic link in the file's place, are refused: somebody
+/// else could put a login of theirs there. On Windows the directory's own access list is what protects
+/// the file.
+///
+/// ```no_run
+/// # fn main() -> Result<(), authflow::session::Error> {
+/// use authflow::session::FileStore;
+/// use authflow::{Login, spotify};
+///
+/// let session = Login::new(spotify::client("your-client-id"))
+///     .store(FileStore::for_app("my-app")?)
+///     .run()?; // tomorrow this opens no browser
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileStore {
+    path: PathBuf,
+    /// The directory is this program's own, so its mode may be set right.
+    owns_directory: bool,
+}
+
+/// Far more than any login needs.
+const MAX_SIZE: u64 = 1 << 20;
+
+impl FileStore {
+    /// The file `login.json` in this program's directory for state: `$XDG_STATE_HOME/APP`, or
+    /// `~/.local/state/APP`; on macOS `~/Library/Application Support/APP`, on Windows
+    /// `%LOCALAPPDATA%\APP`. These are kept out of synchronised folders by convention.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Unavailable`] if there is no home directory, [`StoreErrorKind::Refused`] if
+    /// `app` is no name for a directory.
+    pub fn for_app(app: &str) -> Result<Self, StoreError> {
+        let mut parts = Path::new(app).components();
+        let is_name = matches!(parts.next(), Some(Component::Normal(_))) && parts.next().is_none();
+        if !is_name {
+            let message = "the app's name is no name for a directory: write one like my-app";
+            return Err(StoreError::new(StoreErrorKind::Refused, message));
+        }
+        let state = state_directory().ok_or_else(|| {
+            let message = "there is no home directory: name a file with FileStore::at()";
+            StoreError::new(StoreErrorKind::Unavailable, message)
+        })?;
+        Ok(Self {
+            path: state.join(app).join("login.json"),
+            owns_directory: true,
+        })
+    }
+
+    /// This file. Its directory is made if it is not there, and must not be writable by others.
+    #[must_use]
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            owns_directory: false,
+        }
+    }
+
+    /// A file of its own, beside this one, for one of several accounts: `login@NAME.json`. Any name
+    /// will do.
+    #[must_use]
+    pub fn account(&self, name: &str) -> Self {
+        let (mut file, extension) = self.name_parts();
+        file.push(escape(name));
+        file.push(extension);
+        Self {
+            path: self.path.with_file_name(file),
+            owns_directory: self.owns_directory,
+        }
+    }
+
+    /// The names of the accounts that have a file, in order.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the directory can't be read. One that is not there has none in it.
+    pub fn accounts(&self) -> Result<Vec<String>, StoreError> {
+        let (start, end) = self.name_parts();
+        let (start, end) = (start.to_string_lossy(), end.to_string_lossy());
+        let entries = match fs::read_dir(self.directory()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(|error| self.fault("cannot list accounts", error))?,
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(|error| self.fault("cannot list accounts", error))?;
+            let file = entry.file_name();
+            let name = file.to_str().and_then(|file| {
+                let name = file.strip_prefix(&*start)?.strip_suffix(&*end)?;
+                unescape(name)
+            });
+            names.extend(name);
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Deletes the file, damaged or not. A session that uses it finds itself logged out when it next
+    /// refreshes.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it can't be deleted, or somebody is saving all the while.
+    pub fn remove(&self) -> Result<(), StoreError> {
+        let _lock = self.lock(Duration::from_secs(30))?;
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(self.fault("cannot delete", error))
+            }
+            _ => self.sync_directory(),
+        }
+    }
+
+    /// What stands before and after an account's name.
+    fn name_parts(&self) -> (OsString, OsString) {
+        let mut start = self.path.file_stem().unwrap_or_default().to_owned();
+        start.push("@");
+        let mut end = OsString::new();
+        if let Some(extension) = self.path.extension() {
+            end.push(".");
+            end.push(extension);
+        }
+        (start, end)
+    }
+
+    fn directory(&self) -> &Path {
+        match self.path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        }
+    }
+
+    fn beside(&self, ending: &str) -> PathBuf {
+        let mut name = self.path.file_name().unwrap_or_default().to_owned();
+        name.push(ending);
+        self.path.with_file_name(name)
+    }
+
+    fn fault(&self, what: &str, error: io::Error) -> StoreError {
+        StoreError::from_io(&format!("{what} {}", self.path.display()), error)
+    }
+
+    fn refused(&self, why: &str) -> StoreError {
+        let message = format!("{}: {why}", self.path.display());
+        StoreError::new(StoreErrorKind::Refused, message)
+    }
+
+    fn unreadable(&self, error: RestoreError) -> StoreError {
+        StoreError::unreadable(error, self.location())
+    }
+
+    /// A file of ours: no link, no pipe, nothing that somebody else put there.
+    fn open(&self, path: &Path, options: &OpenOptions) -> Result<Option<File>, StoreError> {
+        let looked_at = match fs::symlink_metadata(path) {
+            Ok(metadata) if !metadata.is_file() => {
+                let message = format!("{} is not a plain file: remove it", path.display());
+                return Err(StoreError::new(StoreErrorKind::Refused, message));
+            }
+            Ok(metadata) => Some(metadata),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(self.fault("cannot look at", error)),
+        };
+        let file = match options.open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(self.fault("cannot open", error)),
+        };
+        let is_the_same = permissions::is_the_same(looked_at.as_ref(), &file)
+            .map_err(|error| self.fault("cannot look at", error))?;
+        if !is_the_same {
+            return Err(self.refused("it was exchanged while it was opened"));
+        }
+        permissions::make_private(&file).map_err(|error| self.fault("cannot make private", error))?;
+        Ok(Some(file))
+    }
+
+    fn make_directory(&self) -> Result<(), StoreError> {
+        let directory = self.directory();
+        permissions::create_directory(directory).map_err(|error| self.fault("no directory for", error))?;
+        self.check_directory()
+    }
+
+    fn check_directory(&self) -> Result<(), StoreError> {
+        permissions::check_directory(self.directory(), self.owns_directory)
+            .map_err(|error| self.fault("no directory for", error))?
+            .map_err(|why| self.refused(why))
+    }
+
+    fn sync_directory(&self) -> Result<(), StoreError> {
+        permissions::sync_directory(self.directory()).map_err(|error| self.fault("cannot save", error))
+    }
+
+    /// What a writer that died has left behind. Whoever saves has the lock, so nobody needs it.
+    fn sweep(&self, start: &str) {
+        for entry in fs::read_dir(self.directory()).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let is_left = |name: &str| name.starts_with(start) && name.ends_with(".tmp");
+            if name.to_str().is_some_and(is_left) {
+                // Another save will try again.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
+    fn write(&self, temporary: &Path, snapshot: &Snapshot) -> io::Result<()> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        permissions::private(&mut options);
+        let mut file = options.open(temporary)?;
+        file.write_all(snapshot.to_json().expose().as_bytes())?;
+        file.sync_all()?;
+        permissions::check_owner(&file, self.directory())?;
+        drop(file);
+        rename(temporary, &self.path)
+    }
+}
+
+impl Store for FileStore {
+    fn load(&self) -> Result<Option<Snapshot>, StoreError> {
+        let mut options = OpenOptions::new();
+        options.read(true);
+        let Some(file) = self.open(&self.path, &options)? else {
+            return Ok(None);
+        };
+        self.check_directory()?;
+        let mut json = zeroize::Zeroizing::new(Vec::new());
+        file.take(MAX_SIZE + 1)
+            .read_to_end(&mut json)
+            .map_err(|error| self.fault("cannot read", error))?;
+        if json.len() as u64 > MAX_SIZE {
+            return Err(self.unreadable(RestoreError::Damaged));
+        }
+        match Snapshot::from_json(&json) {
+            Ok(snapshot) => Ok(Some(snapshot)),
+            Err(error) => Err(self.unreadable(error)),
+        }
+    }
+
+    fn save(&self, snapshot: &Snapshot, _: &StoreLock) -> Result<(), StoreError> {
+        self.make_directory()?;
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        let start = format!(".{name}.");
+        self.sweep(&start);
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).map_err(|_| self.refused("the system has no randomness"))?;
+        let random = u64::from_le_bytes(random);
+        let temporary = self.directory().join(format!("{start}{random:016x}.tmp"));
+        if let Err(error) = self.write(&temporary, snapshot) {
+            let _ = fs::remove_file(&temporary);
+            return Err(self.fault("cannot save", error));
+        }
+        self.sync_directory()
+    }
+
+    fn lock(&self, timeout: Duration) -> Result<StoreLock, StoreError> {
+        self.make_directory()?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        permissions::private(&mut options);
+        let file = self.open(&self.beside(".lock"), &options)?;
+        let file = file.ok_or_else(|| self.refused("its lock file has gone"))?;
+        // There is no lock with a time limit.
+        let start = Instant::now();
+        let mut pause = Duration::from_millis(1);
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(StoreLock::new(file)),
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
+                    log::warn!("{}: this file system has no locks", self.path.display());
+                    return Ok(StoreLock::new(file));
+                }
+                Err(TryLockError::Error(error)) => return Err(self.fault("cannot lock", error)),
+            }
+            let left = timeout.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                let message = format!("another program is busy with {}", self.path.display());
+                return Err(StoreError::new(StoreErrorKind::Busy, message));
+            }
+            thread::sleep(pause.min(left));
+            pause = (pause * 2).min(Duration::from_millis(32));
+        }
+    }
+
+    fn location(&self) -> Option<String> {
+        Some(self.path.display().to_string())
+    }
+}
+
+fn state_directory() -> Option<PathBuf> {
+    let given = |name| {
+        let path = PathBuf::from(std::env::var_os(name)?);
+        path.is_absolute().then_some(path)
+    };
+    let home = || std::env::home_dir().filter(|home| home.is_absolute());
+    if cfg!(windows) {
+        given("LOCALAPPDATA").or_else(|| Some(home()?.join("AppData").join("Local")))
+    } else if cfg!(target_vendor = "apple") {
+        Some(home()?.join("Library").join("Application Support"))
+    } else {
+        given("XDG_STATE_HOME").or_else(|| Some(home()?.join(".local").join("state")))
+    }
+}
+
+/// A name as part of a file's, on any file system: what is not `a-z`, `0-9`, `-` or `_` as `%XX`.
+fn escape(name: &str) -> String {
+    let mut escaped = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        match byte {
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => escaped.push(byte.into()),
+            _ => escaped.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    escaped
+}
+
+fn unescape(escaped: &str) -> Option<String> {
+    let name = percent_encoding::percent_decode_str(escaped).decode_utf8();
+    name.ok()
+        .map(String::from)
+        .filter(|name| escape(name) == escaped)
+}
+
+/// Windows refuses while anybody, a virus scanner say, has the old file open.
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    let mut tries = if cfg!(windows) { 6 } else { 1 };
+    loop {
+        tries -= 1;
+        match fs::rename(from, to) {
+            Err(error) if tries > 0 && matches!(error.raw_os_error(), Some(5 | 32)) => {
+                thread::sleep(Duration::from_millis(30));
+            }
+            result => return result,
+        }
+    }
+}
