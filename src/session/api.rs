@@ -39,7 +39,7 @@ impl Session {
         }
         let url = self.api_url(&request.url).ok_or(Error::ForeignOrigin)?;
         let token = self.access_token()?;
-        let response = self.send(request, &url, &token)?;
+        let response = self.send_call(request, &url, &token)?;
         if response.status != 401 {
             return Ok(ApiResponse { response });
         }
@@ -47,11 +47,11 @@ impl Session {
             return Ok(ApiResponse { response });
         }
         let token = self.token_rejected(token.serial())?;
-        let response = self.send(request, &url, &token)?;
+        let response = self.send_call(request, &url, &token)?;
         Ok(ApiResponse { response })
     }
 
-    fn send(
+    fn send_call(
         &self,
         request: &ApiRequest,
         url: &Url,

@@ -6,21 +6,23 @@
 //! what somebody else has saved, or else refresh and save, give the lock back.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, ThreadId};
+use std::thread;
 use std::time::Duration;
 
 use crate::driver::http::Http;
 use crate::error::{Failure, WhatNow};
 use crate::flow::action::Action;
 use crate::flow::client_credentials::ClientCredentialsRequest;
-use crate::flow::event::{Event, TokenSerial};
+use crate::flow::event::Event;
 use crate::flow::notice::Notice;
 use crate::flow::snapshot::Snapshot;
-use crate::flow::{Activity, AuthFlow, State};
+use crate::flow::State;
+use crate::session::hooks::{Hooks, News};
+use crate::session::shared::Shared;
 use crate::session::store::{Store, StoreError, StoreErrorKind, StoreLock};
 use crate::session::{AccessToken, Error, Session};
 use crate::time::Timestamp;
-use crate::wire::http::{RequestId, TransportError, TransportErrorKind};
+use crate::wire::http::{HttpRequest, HttpResponse, TransportError, TransportErrorKind};
 
 pub(super) struct Inner {
     pub(super) http: Http,
@@ -31,57 +33,22 @@ pub(super) struct Inner {
     pub(super) hooks: Mutex<Hooks>,
 }
 
-/// What the program wants to be told.
-#[derive(Default)]
-pub(super) struct Hooks {
-    pub(super) change: Vec<Arc<dyn Fn(&AccessToken) + Send + Sync>>,
-    pub(super) sign_in: Vec<Arc<dyn Fn(Option<&Failure>) + Send + Sync>>,
-}
-
-/// What there is to tell.
-enum News {
-    Changed(AccessToken),
-    SignInNeeded(Option<Failure>),
-}
-
-pub(super) struct Shared {
-    pub(super) flow: AuthFlow,
-    /// What readers get: set once the tokens are saved.
-    pub(super) token: Option<AccessToken>,
-    /// This thread is at the network or the store, without the mutex.
-    busy: Option<ThreadId>,
-    /// The request that is being carried out. Left behind by a panic.
-    in_flight: Option<RequestId>,
-    /// What the store held when it was last read or written.
-    pub(super) stored: Option<Snapshot>,
-    replaces_stored: bool,
-    /// The program has ended this session; another process must not bring it back.
-    is_ended: bool,
-    /// Why the newest state is not saved, if it is not. Its tokens are not handed out until it is.
-    pub(super) unsaved: Option<StoreError>,
-    /// Why the store could not be locked or read, when that was last tried.
-    store_fault: Option<StoreError>,
-    /// Why the last refresh failed, if it did, and when.
-    last_failure: Option<Failure>,
-    failed_at: Option<Timestamp>,
-    /// When the API last rejected a token.
-    rejected_at: Option<Timestamp>,
-    /// The token that the program was last told of, or had from the beginning.
-    told: Option<TokenSerial>,
-    news: Vec<News>,
-}
-
 pub(super) type Guard<'a> = MutexGuard<'a, Shared>;
 
 /// How long to wait for another process. It refreshes for as long as the provider takes to answer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Between answers that were none of the provider's, and between refreshes for an API that says 401 to
-/// fresh tokens.
-const PAUSE: Duration = Duration::from_secs(10);
+/// What becomes of a refresh that another process is busy with.
+const NOT_SENT: TransportError = TransportError {
+    kind: TransportErrorKind::Cancelled,
+    may_have_been_sent: false,
+};
 
-/// Between requests for an app's token that fail, or bring one that is due at once.
-const SHORT_PAUSE: Duration = Duration::from_secs(1);
+/// What becomes of a request whose thread has panicked.
+const LOST: TransportError = TransportError {
+    kind: TransportErrorKind::Other,
+    may_have_been_sent: true,
+};
 
 impl Session {
     /// Has the machine handle an event, with all that comes of it, and says what token there is then.
@@ -195,12 +162,10 @@ impl Session {
         lock: Option<&StoreLock>,
     ) -> Result<(Guard<'a>, Vec<Action>), Error> {
         if let Some(id) = shared.in_flight.take() {
-            let result = Err(TransportError {
-                kind: TransportErrorKind::Other,
-                may_have_been_sent: true,
-            });
-            let lost = Event::Response { id, result };
-            shared.flow.handle(lost, Timestamp::now())?;
+            let result = Err(LOST);
+            shared
+                .flow
+                .handle(Event::Response { id, result }, Timestamp::now())?;
         }
         let is_rejection = matches!(event, Event::TokenRejected { .. });
         let serial = shared.flow.serial();
@@ -212,13 +177,16 @@ impl Session {
         let mut disbelieved = false;
         let mut own = None;
         loop {
-            let action = match shared.flow.poll_action() {
-                _ if save => Action::Persist,
-                Some(action) => action,
+            let action = if save {
+                Action::Persist
+            } else if let Some(action) = shared.flow.poll_action() {
+                action
+            } else if save_rejection && shared.flow.state() == State::Expired {
                 // A refresh has saved it already. Without one, the next run would believe a token
                 // that the API has rejected.
-                None if save_rejection && shared.flow.state() == State::Expired => Action::Persist,
-                None => break,
+                Action::Persist
+            } else {
+                break;
             };
             match action {
                 Action::Persist => {
@@ -239,29 +207,20 @@ impl Session {
                 }
                 Action::Send(request) => {
                     let id = request.id();
-                    let is_refresh = shared.flow.is_refreshing(id);
-                    if is_refresh && lock.is_none() && own.is_none() {
+                    if shared.flow.is_refreshing(id) && lock.is_none() && own.is_none() {
                         // One that came due in the midst of a login.
                         let (relocked, locked) = self.lock_unchanged(shared);
                         (shared, own) = (relocked, locked);
+                        disbelieved = own.is_none();
                     }
-                    let result = if is_refresh && lock.is_none() && own.is_none() {
-                        disbelieved = true;
-                        Err(TransportError {
-                            kind: TransportErrorKind::Cancelled,
-                            may_have_been_sent: false,
-                        })
-                    } else {
-                        shared.in_flight = Some(id);
-                        let (relocked, result) =
-                            self.unlocked(shared, |inner| inner.http.execute(&request));
-                        shared = relocked;
-                        shared.in_flight = None;
-                        result
+                    let is_withheld = disbelieved && shared.flow.is_refreshing(id);
+                    let (relocked, result) = match is_withheld {
+                        true => (shared, Err(NOT_SENT)),
+                        false => self.send(shared, &request),
                     };
-                    shared
-                        .flow
-                        .handle(Event::Response { id, result }, Timestamp::now())?;
+                    shared = relocked;
+                    let response = Event::Response { id, result };
+                    shared.flow.handle(response, Timestamp::now())?;
                 }
                 Action::Notify(Notice::RefreshFailed { .. }) if disbelieved => disbelieved = false,
                 other => {
@@ -275,6 +234,17 @@ impl Session {
         }
         shared.publish();
         Ok((shared, others))
+    }
+
+    fn send<'a>(
+        &'a self,
+        mut shared: Guard<'a>,
+        request: &HttpRequest,
+    ) -> (Guard<'a>, Result<HttpResponse, TransportError>) {
+        shared.in_flight = Some(request.id());
+        let (mut shared, result) = self.unlocked(shared, |inner| inner.http.execute(request));
+        shared.in_flight = None;
+        (shared, result)
     }
 
     /// The store's lock, if it is free and nobody has saved anything since.
@@ -302,6 +272,7 @@ impl Session {
         if shared.replaces_stored && !shared.flow.has_session() {
             return shared;
         }
+        shared.is_new_login |= is_new && lock.is_none();
         // What stands if the store panics.
         let interrupted = StoreError::new(StoreErrorKind::Other, "saving was interrupted");
         shared.unsaved = Some(interrupted);
@@ -351,6 +322,7 @@ impl Session {
             Ok(()) => {
                 shared.stored = Some(snapshot);
                 shared.replaces_stored = false;
+                shared.is_new_login = false;
                 shared.unsaved = None;
             }
             Err(error) => {
@@ -367,7 +339,7 @@ impl Session {
     fn adopt(&self, shared: &mut Shared, loaded: Option<Snapshot>) -> Result<bool, StoreError> {
         let is_same = shared.is_stored(loaded.as_ref());
         let has_session = loaded.as_ref().is_some_and(Snapshot::has_session);
-        if is_same || shared.is_ended {
+        if is_same || shared.is_ended || shared.is_new_login {
             shared.stored = loaded;
             return Ok(false);
         }
@@ -392,8 +364,8 @@ impl Session {
         shared.unsaved = None;
         shared.last_failure = None;
         shared.failed_at = None;
-        if has_session && shared.flow.can_refresh() {
-            log::info!("another process has refreshed the tokens");
+        if shared.flow.can_refresh() || shared.flow.state() == State::Authorized {
+            log::info!("another process has saved new tokens");
         } else if !self.inner.is_app {
             log::info!("another process has found that the login is over, or has ended it");
             shared.news.push(News::SignInNeeded(None));
@@ -463,28 +435,6 @@ impl Session {
         (shared.flow.deadline(), shared.unsaved.clone())
     }
 
-    /// Calls the program's hooks, without any lock.
-    fn tell(&self) {
-        loop {
-            let mut shared = self.lock();
-            if shared.news.is_empty() {
-                return;
-            }
-            let news = shared.news.remove(0);
-            drop(shared);
-            match news {
-                News::Changed(token) => {
-                    let hooks = self.inner.hooks().change.clone();
-                    hooks.iter().for_each(|hook| hook(&token));
-                }
-                News::SignInNeeded(failure) => {
-                    let hooks = self.inner.hooks().sign_in.clone();
-                    hooks.iter().for_each(|hook| hook(failure.as_ref()));
-                }
-            }
-        }
-    }
-
     /// Does something that takes time without the mutex, while others know that it is being done.
     pub(super) fn unlocked<'a, T>(
         &'a self,
@@ -518,166 +468,6 @@ impl Session {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-impl Inner {
-    pub(super) fn hooks(&self) -> MutexGuard<'_, Hooks> {
-        self.hooks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Shared {
-    pub(super) fn new(flow: AuthFlow, stored: Option<Snapshot>, replaces_stored: bool) -> Self {
-        let token = AccessToken::of(&flow, Timestamp::now());
-        let told = token.as_ref().map(AccessToken::serial);
-        Self {
-            token,
-            flow,
-            busy: None,
-            in_flight: None,
-            stored,
-            replaces_stored,
-            is_ended: false,
-            unsaved: None,
-            store_fault: None,
-            last_failure: None,
-            failed_at: None,
-            rejected_at: None,
-            told,
-            news: Vec::new(),
-        }
-    }
-
-    fn usable_token(&self) -> Option<AccessToken> {
-        self.token
-            .as_ref()
-            .filter(|token| token.is_usable())
-            .cloned()
-    }
-
-    /// Makes saved tokens the ones that readers get.
-    fn publish(&mut self) {
-        if self.unsaved.is_some() {
-            return;
-        }
-        let now = Timestamp::now();
-        let current = self.flow.access_token(now).map(|token| token.serial());
-        if current != self.token.as_ref().map(AccessToken::serial) {
-            self.token = AccessToken::of(&self.flow, now);
-        }
-        if let Some(token) = &self.token
-            && self.told != Some(token.serial())
-        {
-            self.told = Some(token.serial());
-            self.news.push(News::Changed(token.clone()));
-        }
-    }
-
-    /// Whether what the store holds is what it held when it was last read or written.
-    fn is_stored(&self, loaded: Option<&Snapshot>) -> bool {
-        match (&self.stored, loaded) {
-            (Some(known), Some(loaded)) => loaded.has_tokens_of(known),
-            (Some(one), None) | (None, Some(one)) => !one.has_session(),
-            (None, None) => true,
-        }
-    }
-
-    /// Remembers what matters later, and logs what happened.
-    fn note(&mut self, notice: &Notice) {
-        match notice {
-            Notice::RefreshFailed { failure, .. } => {
-                log::warn!("{failure}");
-                self.last_failure = Some(failure.clone());
-                self.failed_at = Some(Timestamp::now());
-                if !self.flow.can_refresh() {
-                    let news = News::SignInNeeded(Some(failure.clone()));
-                    self.news.push(news);
-                }
-            }
-            Notice::Refreshed => {
-                log::info!("the tokens were refreshed");
-                self.last_failure = None;
-            }
-            Notice::LoggedIn => {
-                log::info!("the person is logged in");
-                self.last_failure = None;
-                // It may be another person's.
-                self.token = None;
-            }
-            Notice::LoginFailed(failure) => log::warn!("{failure}"),
-            Notice::CallbackIgnored(ignored) => {
-                log::warn!("a callback was ignored: {}", ignored.reason.as_str());
-            }
-            Notice::Expired => log::debug!("the access token has ended"),
-            Notice::SessionEnded => log::info!("nobody is logged in any more"),
-            Notice::StaleResponse(_) | Notice::StaleRejection(_) => {
-                log::debug!("{}", notice.name());
-            }
-        }
-    }
-
-    /// Whether a refresh has to be asked for, because the machine does not come to it by itself: the
-    /// client refreshes by hand only, or the last answer was none of the provider's (a hotel's login
-    /// page, for instance) and some time has passed since.
-    fn wants_refresh(&self) -> bool {
-        let idle = self.flow.activity() == Activity::Idle && self.flow.can_refresh();
-        idle && self.flow.state() == State::Expired
-            && match &self.last_failure {
-                None => true,
-                Some(failure) => {
-                    matches!(failure.what_now(), WhatNow::Retry { .. })
-                        && self.retry_at().is_none_or(has_come)
-                }
-            }
-    }
-
-    /// Whether an app has to ask for a token: there is none, or it is about to end.
-    fn wants_app_token(&self) -> bool {
-        let is_due = match self.flow.state() {
-            State::Authorized => self.flow.renewal_due().is_some_and(|(due, obtained_at)| {
-                let now = Timestamp::now();
-                now >= due && now >= obtained_at.saturating_add(SHORT_PAUSE)
-            }),
-            _ => true,
-        };
-        let asked = self.last_failure.as_ref().and_then(Failure::retry_after);
-        let pause = asked.unwrap_or_default().max(SHORT_PAUSE);
-        let at = self.failed_at.map(|at| at.saturating_add(pause));
-        is_due && at.is_none_or(|at| Timestamp::now() >= at)
-    }
-
-    /// Until when, if this is the current token and the one before it was rejected a moment ago.
-    pub(super) fn keeps_being_rejected(&self, serial: TokenSerial) -> Option<Timestamp> {
-        self.token
-            .as_ref()
-            .filter(|token| token.serial() == serial)?;
-        let until = self.rejected_at?.saturating_add(PAUSE);
-        (!has_come(until)).then_some(until)
-    }
-
-    /// When something is tried again.
-    fn retry_at(&self) -> Option<Timestamp> {
-        match self.flow.activity() {
-            Activity::Backoff { until } => Some(until),
-            _ => self.failed_at.map(|at| at.saturating_add(PAUSE)),
-        }
-    }
-
-    /// For a log-out: nothing of before counts any more.
-    pub(super) fn forget(&mut self) {
-        self.is_ended = true;
-        self.token = None;
-        self.last_failure = None;
-        self.failed_at = None;
-        self.rejected_at = None;
-        self.news.clear();
-    }
-}
-
-/// Whether a pause is over; also if the clock has been set back since it began.
-fn has_come(at: Timestamp) -> bool {
-    let now = Timestamp::now();
-    now >= at || at > now.saturating_add(PAUSE)
 }
 
 /// Says that the work is over, if it ends by a panic.

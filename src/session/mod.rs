@@ -13,9 +13,11 @@ mod client_credentials;
 mod control;
 mod error;
 mod flight;
+mod hooks;
 mod log_out;
 mod login;
 mod pending;
+mod shared;
 mod store;
 mod token;
 
@@ -26,7 +28,9 @@ use crate::driver::http::Http;
 use crate::error::Failure;
 use crate::flow::event::{Event, TokenSerial};
 use crate::flow::{AuthFlow, State};
-use crate::session::flight::{Hooks, Inner, Shared};
+use crate::session::flight::Inner;
+use crate::session::hooks::Hooks;
+use crate::session::shared::Shared;
 use crate::time::Timestamp;
 
 pub use api::{ApiRequest, ApiResponse};

@@ -1,0 +1,206 @@
+//! What the threads of a session share, and what they make of it.
+
+use std::thread::ThreadId;
+use std::time::Duration;
+
+use crate::error::{Failure, WhatNow};
+use crate::flow::event::TokenSerial;
+use crate::flow::notice::Notice;
+use crate::flow::snapshot::Snapshot;
+use crate::flow::{Activity, AuthFlow, State};
+use crate::session::AccessToken;
+use crate::session::hooks::News;
+use crate::session::store::StoreError;
+use crate::time::Timestamp;
+use crate::wire::http::RequestId;
+
+pub(super) struct Shared {
+    pub(super) flow: AuthFlow,
+    /// What readers get: set once the tokens are saved.
+    pub(super) token: Option<AccessToken>,
+    /// This thread is at the network or the store, without the mutex.
+    pub(super) busy: Option<ThreadId>,
+    /// The request that is being carried out. Left behind by a panic.
+    pub(super) in_flight: Option<RequestId>,
+    /// What the store held when it was last read or written.
+    pub(super) stored: Option<Snapshot>,
+    pub(super) replaces_stored: bool,
+    /// The tokens are a new login's that is not saved yet: nothing in the store goes before them.
+    pub(super) is_new_login: bool,
+    /// The program has ended this session; another process must not bring it back.
+    pub(super) is_ended: bool,
+    /// Why the newest state is not saved, if it is not. Its tokens are not handed out until it is.
+    pub(super) unsaved: Option<StoreError>,
+    /// Why the store could not be locked or read, when that was last tried.
+    pub(super) store_fault: Option<StoreError>,
+    /// Why the last refresh failed, if it did, and when.
+    pub(super) last_failure: Option<Failure>,
+    pub(super) failed_at: Option<Timestamp>,
+    /// When the API last rejected a token.
+    pub(super) rejected_at: Option<Timestamp>,
+    /// The token that the program was last told of, or had from the beginning.
+    told: Option<TokenSerial>,
+    pub(super) news: Vec<News>,
+}
+
+/// Between answers that were none of the provider's, and between refreshes for an API that says 401 to
+/// fresh tokens.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// Between requests for an app's token that fail, or bring one that is due at once.
+const SHORT_PAUSE: Duration = Duration::from_secs(1);
+
+impl Shared {
+    pub(super) fn new(flow: AuthFlow, stored: Option<Snapshot>, replaces_stored: bool) -> Self {
+        let token = AccessToken::of(&flow, Timestamp::now());
+        let told = token.as_ref().map(AccessToken::serial);
+        Self {
+            token,
+            flow,
+            busy: None,
+            in_flight: None,
+            stored,
+            replaces_stored,
+            is_new_login: false,
+            is_ended: false,
+            unsaved: None,
+            store_fault: None,
+            last_failure: None,
+            failed_at: None,
+            rejected_at: None,
+            told,
+            news: Vec::new(),
+        }
+    }
+
+    pub(super) fn usable_token(&self) -> Option<AccessToken> {
+        self.token
+            .as_ref()
+            .filter(|token| token.is_usable())
+            .cloned()
+    }
+
+    /// Makes saved tokens the ones that readers get.
+    pub(super) fn publish(&mut self) {
+        if self.unsaved.is_some() {
+            return;
+        }
+        let now = Timestamp::now();
+        let current = self.flow.access_token(now).map(|token| token.serial());
+        if current != self.token.as_ref().map(AccessToken::serial) {
+            self.token = AccessToken::of(&self.flow, now);
+        }
+        if let Some(token) = &self.token
+            && self.told != Some(token.serial())
+        {
+            self.told = Some(token.serial());
+            self.news.push(News::Changed(token.clone()));
+        }
+    }
+
+    /// Whether what the store holds is what it held when it was last read or written.
+    pub(super) fn is_stored(&self, loaded: Option<&Snapshot>) -> bool {
+        match (&self.stored, loaded) {
+            (Some(known), Some(loaded)) => loaded.has_tokens_of(known),
+            (Some(one), None) | (None, Some(one)) => !one.has_session(),
+            (None, None) => true,
+        }
+    }
+
+    /// Remembers what matters later, and logs what happened.
+    pub(super) fn note(&mut self, notice: &Notice) {
+        match notice {
+            Notice::RefreshFailed { failure, .. } => {
+                log::warn!("{failure}");
+                self.last_failure = Some(failure.clone());
+                self.failed_at = Some(Timestamp::now());
+                if !self.flow.can_refresh() {
+                    let news = News::SignInNeeded(Some(failure.clone()));
+                    self.news.push(news);
+                }
+            }
+            Notice::Refreshed => {
+                log::info!("the tokens were refreshed");
+                self.last_failure = None;
+            }
+            Notice::LoggedIn => {
+                log::info!("the person is logged in");
+                self.last_failure = None;
+                // It may be another person's.
+                self.token = None;
+            }
+            Notice::LoginFailed(failure) => log::warn!("{failure}"),
+            Notice::CallbackIgnored(ignored) => {
+                log::warn!("a callback was ignored: {}", ignored.reason.as_str());
+            }
+            Notice::Expired => log::debug!("the access token has ended"),
+            Notice::SessionEnded => log::info!("nobody is logged in any more"),
+            Notice::StaleResponse(_) | Notice::StaleRejection(_) => {
+                log::debug!("{}", notice.name());
+            }
+        }
+    }
+
+    /// Whether a refresh has to be asked for, because the machine does not come to it by itself: the
+    /// client refreshes by hand only, or the last answer was none of the provider's (a hotel's login
+    /// page, for instance) and some time has passed since.
+    pub(super) fn wants_refresh(&self) -> bool {
+        let idle = self.flow.activity() == Activity::Idle && self.flow.can_refresh();
+        idle && self.flow.state() == State::Expired
+            && match &self.last_failure {
+                None => true,
+                Some(failure) => {
+                    matches!(failure.what_now(), WhatNow::Retry { .. })
+                        && self.retry_at().is_none_or(has_come)
+                }
+            }
+    }
+
+    /// Whether an app has to ask for a token: there is none, or it is about to end.
+    pub(super) fn wants_app_token(&self) -> bool {
+        let is_due = match self.flow.state() {
+            State::Authorized => self.flow.renewal_due().is_some_and(|(due, obtained_at)| {
+                let now = Timestamp::now();
+                now >= due && now >= obtained_at.saturating_add(SHORT_PAUSE)
+            }),
+            _ => true,
+        };
+        let asked = self.last_failure.as_ref().and_then(Failure::retry_after);
+        let pause = asked.unwrap_or_default().max(SHORT_PAUSE);
+        let at = self.failed_at.map(|at| at.saturating_add(pause));
+        is_due && at.is_none_or(|at| Timestamp::now() >= at)
+    }
+
+    /// Until when, if this is the current token and the one before it was rejected a moment ago.
+    pub(super) fn keeps_being_rejected(&self, serial: TokenSerial) -> Option<Timestamp> {
+        self.token
+            .as_ref()
+            .filter(|token| token.serial() == serial)?;
+        let until = self.rejected_at?.saturating_add(PAUSE);
+        (!has_come(until)).then_some(until)
+    }
+
+    /// When something is tried again.
+    pub(super) fn retry_at(&self) -> Option<Timestamp> {
+        match self.flow.activity() {
+            Activity::Backoff { until } => Some(until),
+            _ => self.failed_at.map(|at| at.saturating_add(PAUSE)),
+        }
+    }
+
+    /// For a log-out: nothing of before counts any more.
+    pub(super) fn forget(&mut self) {
+        self.is_ended = true;
+        self.token = None;
+        self.last_failure = None;
+        self.failed_at = None;
+        self.rejected_at = None;
+        self.news.clear();
+    }
+}
+
+/// Whether a pause is over; also if the clock has been set back since it began.
+fn has_come(at: Timestamp) -> bool {
+    let now = Timestamp::now();
+    now >= at || at > now.saturating_add(PAUSE)
+}
