@@ -4,34 +4,23 @@
 mod support;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use authflow::session::{AccessToken, ApiResponse, Error};
+use authflow::session::{AccessToken, Error};
 use authflow::testing::{FakeProvider, Fault, Rotation};
 use authflow::{AuthFlow, Cause, Session, State, Timestamp, TokenSet, WhatNow};
-use support::login::{TestStore, client_of, ended, hour, logged_in, session_of, store_error};
-use support::raw::{PATIENCE, Request, Server, eventually, json, response, tokens, within};
-
-/// A token endpoint and an API by hand: each request is answered by this.
-fn server(answer: impl Fn(&Request) -> String + Send + Sync + 'static) -> Server {
-    Server::start(move |mut connection| {
-        while let Some(request) = connection.request() {
-            let answer = answer(&request);
-            connection.write(answer);
-        }
-    })
-}
+use support::login::{
+    at_once, client_of, ended, hour, logged_in, number, server, session, session_of,
+    store_error, text,
+};
+use support::raw::{PATIENCE, Server, eventually, json, response, tokens, within};
 
 /// A token endpoint whose answers bring `AT-1`, `AT-2` and so on.
 fn counting(refresh_token: Option<&'static str>) -> Server {
     let count = AtomicUsize::new(0);
     server(move |_| tokens(&number(&count), refresh_token))
-}
-
-fn number(count: &AtomicUsize) -> String {
-    format!("AT-{}", count.fetch_add(1, Ordering::SeqCst) + 1)
 }
 
 /// A token endpoint that answers once it is told to.
@@ -43,36 +32,6 @@ fn gated() -> (Server, Arc<AtomicBool>) {
         tokens(&number(&count), None)
     });
     (server, open)
-}
-
-fn session(server: &Server, tokens: TokenSet) -> (Session, TestStore) {
-    let (session, store) = session_of(client_of(server), tokens, Timestamp::now());
-    (session.unwrap(), store)
-}
-
-fn text(token: Result<AccessToken, Error>) -> String {
-    token.unwrap().secret().expose().to_owned()
-}
-
-/// Does this in so many threads at once.
-fn at_once<T: Send + 'static>(
-    threads: usize,
-    session: &Session,
-    work: impl Fn(&Session) -> T + Send + Sync + Clone + 'static,
-) -> Vec<T> {
-    let barrier = Arc::new(Barrier::new(threads));
-    let threads: Vec<_> = (0..threads)
-        .map(|_| {
-            let (session, barrier, work) = (session.clone(), barrier.clone(), work.clone());
-            thread::spawn(move || {
-                barrier.wait();
-                work(&session)
-            })
-        })
-        .collect();
-    within(PATIENCE, move || {
-        threads.into_iter().map(|it| it.join().unwrap()).collect()
-    })
 }
 
 fn in_background<T: Send + 'static>(
@@ -538,197 +497,6 @@ fn a_store_may_ask_the_session_that_it_is_saving() {
     });
     store.recover();
     assert_eq!(text(session.access_token()), "AT-1");
-}
-
-// --- calls to the API ----------------------------------------------------------------------------
-
-/// An API that takes only this token, behind a token endpoint.
-fn api(good: &'static str) -> Server {
-    let count = AtomicUsize::new(0);
-    server(move |request| {
-        if request.line.starts_with("POST /token ") {
-            return tokens(&number(&count), None);
-        }
-        match request.header("Authorization") == [format!("Bearer {good}")] {
-            true => json("200 OK", r#"{"id":"alice"}"#),
-            false => response("401 Unauthorized", "Connection: close\r\n", "no"),
-        }
-    })
-}
-
-fn lines(server: &Server) -> Vec<String> {
-    let requests = server.requests().into_iter();
-    requests.map(|request| request.line).collect()
-}
-
-fn get(session: &Session, url: &str) -> ApiResponse {
-    session.get(url).unwrap()
-}
-
-#[test]
-fn a_call_carries_the_token_in_its_header_and_nowhere_else() {
-    let api = api("AT-0");
-    let (session, _) = session(&api, hour());
-    let answer = get(&session, &api.url("/v1/me?market=SE"));
-    assert_eq!(answer.status(), 200);
-    let me: serde_json::Value = answer.read_json().unwrap();
-    assert_eq!(me["id"], "alice");
-    let request = api.requests().pop().unwrap();
-    assert_eq!(request.line, "GET /v1/me?market=SE HTTP/1.1");
-    assert_eq!(request.header("Authorization"), ["Bearer AT-0"]);
-    let shown = format!("{request:?}");
-    assert_eq!(shown.matches("AT-0").count(), 1);
-}
-
-#[test]
-fn a_call_that_is_answered_401_is_made_once_more_with_a_new_token() {
-    let api = api("AT-1");
-    let (session, _) = session(&api, hour());
-    assert_eq!(get(&session, &api.url("/me")).status(), 200);
-    let expected = [
-        "GET /me HTTP/1.1",
-        "POST /token HTTP/1.1",
-        "GET /me HTTP/1.1",
-    ];
-    assert_eq!(lines(&api), expected);
-    assert_eq!(get(&session, &api.url("/me")).status(), 200);
-    assert_eq!(api.requests().len(), 4);
-}
-
-#[test]
-fn a_second_401_is_the_answer() {
-    let api = api("none at all");
-    let (session, _) = session(&api, hour());
-    let answer = get(&session, &api.url("/me"));
-    assert_eq!(answer.status(), 401);
-    let error = answer.read_json::<serde_json::Value>().unwrap_err();
-    assert!(matches!(error, Error::Api { status: 401, .. }));
-    assert_eq!(error.what_now(), WhatNow::SignIn);
-    assert_eq!(api.requests().len(), 3);
-}
-
-#[test]
-fn many_calls_that_are_answered_401_cause_one_refresh() {
-    let api = api("AT-1");
-    let (session, _) = session(&api, hour());
-    let url = api.url("/me");
-    let statuses = at_once(16, &session, move |session| get(session, &url).status());
-    assert_eq!(statuses, [200; 16]);
-    let refreshes = lines(&api);
-    let refreshes = refreshes.iter().filter(|line| line.starts_with("POST"));
-    assert_eq!(refreshes.count(), 1);
-}
-
-#[test]
-fn any_other_status_is_an_answer() {
-    let server = server(|request| {
-        let status = request.line.split(['/', ' ']).nth(2).unwrap();
-        let headers = "Retry-After: 12\r\nConnection: close\r\n";
-        response(&format!("{status} Status"), headers, "<html>")
-    });
-    let (session, _) = session(&server, hour());
-    for status in [200, 204, 403, 404, 429, 500] {
-        let answer = get(&session, &server.url(&format!("/{status}")));
-        assert_eq!(answer.status(), status);
-        assert_eq!(answer.retry_after(), Some(Duration::from_secs(12)));
-        let read = answer.read_json::<serde_json::Value>();
-        let after = Some(Duration::from_secs(12));
-        let error = read.unwrap_err();
-        assert!(
-            matches!(error, Error::Api { status: own, retry_after } if own == status && retry_after == after)
-        );
-        let what_now = match status {
-            200 | 204 => WhatNow::Bug,
-            429 | 500 => WhatNow::Retry { after },
-            _ => WhatNow::Configuration,
-        };
-        assert_eq!(error.what_now(), what_now, "{status}");
-    }
-    assert_eq!(server.requests().len(), 6);
-}
-
-#[test]
-fn the_token_goes_to_the_providers_api_and_nowhere_else() {
-    let (api, other) = (api("AT-0"), Server::answering(json("200 OK", "{}")));
-    let (session, _) = session(&api, hour());
-    let own = api.address();
-    let foreign = [
-        other.url("/me"),
-        format!("https://{own}/me"),
-        format!("http://localhost:{}/me", own.port()),
-        format!("http://user@{own}/me"),
-        format!("http://user:password@{own}/me"),
-        format!("http://{own}@{}/me", other.address()),
-        format!("http://{own}:80@{}/me", other.address()),
-        format!("http://127.0.0.2:{}/me", own.port()),
-        "http://127.0.0.1/me".to_owned(),
-        format!("ftp://{own}/me"),
-        "/me".to_owned(),
-        String::new(),
-        "data:,".to_owned(),
-    ];
-    for url in foreign {
-        let error = session.get(&url).unwrap_err();
-        assert!(matches!(error, Error::ForeignOrigin), "{url}: {error:?}");
-        assert_eq!(error.what_now(), WhatNow::Configuration);
-    }
-    assert_eq!((api.connections(), other.connections()), (0, 0));
-}
-
-#[test]
-fn a_url_that_two_parsers_could_read_in_two_ways_goes_where_it_was_checked_for() {
-    let (api, other) = (api("AT-0"), Server::answering(json("200 OK", "{}")));
-    let (session, _) = session(&api, hour());
-    let (own, other_address) = (api.address(), other.address());
-    for url in [
-        format!("http://{own}\\@{other_address}/me"),
-        format!("http:\\\\{own}\\me"),
-        format!("http:{own}/me"),
-        format!(" http://{own}/m\te "),
-        format!("http://{own}#@{other_address}/me"),
-        format!("HTTP://{own}?@{other_address}/me"),
-    ] {
-        assert_eq!(get(&session, &url).status(), 200, "{url}");
-    }
-    assert_eq!(other.connections(), 0);
-    assert_eq!(api.requests().len(), 6);
-}
-
-#[test]
-fn a_redirect_of_the_api_is_not_followed() {
-    let other = Server::answering(json("200 OK", "{}"));
-    let location = format!("Location: {}\r\nConnection: close\r\n", other.url("/me"));
-    for status in [301, 302, 307, 308] {
-        let location = location.clone();
-        let server = server(move |_| response(&format!("{status} Moved"), &location, ""));
-        let (session, _) = session(&server, hour());
-        assert_eq!(get(&session, &server.url("/me")).status(), status);
-        assert_eq!(server.requests().len(), 1);
-    }
-    assert_eq!(other.connections(), 0);
-}
-
-#[test]
-fn an_api_that_does_not_answer_is_a_transport_error() {
-    let server = Server::answering("");
-    let url = server.url("/me");
-    let (session, _) = session(&server, hour());
-    let error = session.get(&url).unwrap_err();
-    assert!(matches!(error, Error::Transport(error) if error.may_have_been_sent));
-    drop(server);
-    let error = session.get(&url).unwrap_err();
-    assert!(matches!(error, Error::Transport(error) if !error.may_have_been_sent));
-}
-
-#[test]
-fn an_api_call_of_somebody_who_must_sign_in_is_not_made() {
-    let server = server(|_| json("400 Bad Request", r#"{"error":"invalid_grant"}"#));
-    let (session, _) = session(&server, hour());
-    let serial = session.access_token().unwrap().serial();
-    assert!(is_sign_in(&session.token_rejected(serial)));
-    let error = session.get(&server.url("/me")).unwrap_err();
-    assert_eq!(error.what_now(), WhatNow::SignIn);
-    assert_eq!(server.requests().len(), 1);
 }
 
 #[test]

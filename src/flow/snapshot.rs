@@ -198,7 +198,7 @@ impl Snapshot {
         self
     }
 
-    /// Whether another snapshot has the same tokens, and as much is known of their end.
+    /// Whether another snapshot has the same client's same tokens, and as much is known of their end.
     pub(crate) fn has_tokens_of(&self, other: &Self) -> bool {
         let own = |snapshot: &Self| {
             let session = snapshot.session.as_ref()?;
@@ -209,7 +209,9 @@ impl Snapshot {
                 session.expired,
             ))
         };
-        own(self) == own(other)
+        let is_same_client =
+            self.provider == other.provider && self.client_id == other.client_id;
+        is_same_client && own(self) == own(other)
     }
 
     pub(crate) fn save(machine: &Machine, client: &Client) -> Self {

@@ -4,11 +4,13 @@
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use authflow::session::{Error, LocalLock, Store, StoreError, StoreErrorKind, StoreLock};
+use authflow::session::{
+    AccessToken, Error, LocalLock, Store, StoreError, StoreErrorKind, StoreLock,
+};
 use authflow::testing::{Answer, FakeProvider, Landing, Person};
 use authflow::{
     AuthFlow, AuthorizationUrl, Client, ClientBuilder, Event, Login, Provider, Session, Snapshot,
@@ -16,7 +18,7 @@ use authflow::{
 };
 use serde_json::Value;
 
-use super::raw::{PATIENCE, Server, lock};
+use super::raw::{PATIENCE, Request, Server, lock, within};
 
 // --- stores -----------------------------------------------------------------------------------
 
@@ -46,6 +48,11 @@ impl TestStore {
         let store = Self::default();
         lock(&store.inner.saved).push(snapshot);
         store
+    }
+
+    /// As if another program had saved this.
+    pub fn put(&self, snapshot: Snapshot) {
+        lock(&self.inner.saved).push(snapshot);
     }
 
     /// From now on each attempt to save, counted from 1, asks this first.
@@ -247,4 +254,48 @@ pub fn ended() -> TokenSet {
     TokenSet::new("AT-0")
         .refresh_token("RT-0")
         .expires_at(Timestamp::from_millis(2))
+}
+
+/// A token endpoint and an API by hand: each request is answered by this.
+pub fn server(answer: impl Fn(&Request) -> String + Send + Sync + 'static) -> Server {
+    Server::start(move |mut connection| {
+        while let Some(request) = connection.request() {
+            let answer = answer(&request);
+            connection.write(answer);
+        }
+    })
+}
+
+pub fn number(count: &AtomicUsize) -> String {
+    format!("AT-{}", count.fetch_add(1, Ordering::SeqCst) + 1)
+}
+
+pub fn session(server: &Server, tokens: TokenSet) -> (Session, TestStore) {
+    let (session, store) = session_of(client_of(server), tokens, Timestamp::now());
+    (session.unwrap(), store)
+}
+
+pub fn text(token: Result<AccessToken, Error>) -> String {
+    token.unwrap().secret().expose().to_owned()
+}
+
+/// Does this in so many threads at once.
+pub fn at_once<T: Send + 'static>(
+    threads: usize,
+    session: &Session,
+    work: impl Fn(&Session) -> T + Send + Sync + Clone + 'static,
+) -> Vec<T> {
+    let barrier = Arc::new(Barrier::new(threads));
+    let threads: Vec<_> = (0..threads)
+        .map(|_| {
+            let (session, barrier, work) = (session.clone(), barrier.clone(), work.clone());
+            thread::spawn(move || {
+                barrier.wait();
+                work(&session)
+            })
+        })
+        .collect();
+    within(PATIENCE, move || {
+        threads.into_iter().map(|it| it.join().unwrap()).collect()
+    })
 }
