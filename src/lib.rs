@@ -10,11 +10,13 @@
 //! ```no_run
 //! # #[cfg(all(feature = "ureq", feature = "loopback", feature = "os-rng"))]
 //! # fn main() -> Result<(), authflow::session::Error> {
+//! use authflow::session::FileStore;
 //! use authflow::{Login, spotify};
 //!
 //! let session = Login::new(spotify::client("your-client-id"))
 //!     .scopes([spotify::Scope::UserReadEmail])
-//!     .run()?; // the browser opens, the person agrees, and is in
+//!     .store(FileStore::for_app("my-app")?)
+//!     .run()?; // the browser opens, the person agrees, and is in; tomorrow no browser opens
 //! let me: serde_json::Value = session.get("https://api.spotify.com/v1/me")?.read_json()?;
 //! # Ok(())
 //! # }
@@ -110,7 +112,14 @@
 //!   before it is used, only `invalid_grant` ends its use, and even then it is kept.
 //! - Redirect URIs go out exactly as they were written, `localhost` for Spotify is refused before a
 //!   browser opens, and a port that is taken is named.
-//! - Tokens, codes and secrets never reach `Debug`, `Display` or an error text.
+//! - One refresh at a time, over all threads and over all processes that share a [`session::Store`].
+//! - Tokens, codes and secrets never reach `Debug`, `Display`, an error text or a log record.
+//!
+//! # Logging
+//!
+//! Drivers and session say what happens through [`log`](https://docs.rs/log): logins, refreshes and
+//! log-outs at info, what fails or is ignored at warn, the rest at debug. The core says nothing: it has
+//! notices. ureq and tiny_http log too, and print no token; see [`http`] for ureq at the level of trace.
 //!
 //! # Features
 //!
@@ -126,14 +135,16 @@
 //! | `loopback` | yes | [`loopback`]: receives the redirect, with tiny_http |
 //! | `browser` | yes | [`browser`]: opens the URL, with `open`; [`Login`] does so by itself then |
 //! | `os-rng` | yes | [`clock`]: `Timestamp::now` and `LoginSecrets::generate`, with getrandom |
+//! | `keyring` | | [`session::KeyringStore`]: the system's keyring, with `keyring-core` and no async runtime |
 //! | `testing` | | [`testing`]: a fake provider, and a person to click in it |
 //!
-//! [`Login`] and [`Session`] need `ureq`, `loopback` and `os-rng`.
+//! [`Login`] and [`Session`] need `ureq`, `loopback` and `os-rng`; they bring [`session::FileStore`].
 //!
 //! # What is left out
 //!
 //! - **The implicit grant and the password grant.** OAuth 2.1 drops both, and Spotify ended the first
-//!   on 2025-11-27. Use this flow: a public client needs no secret for it either.
+//!   on 2025-11-27. Use this flow: a public client needs no secret for it either. A program that speaks
+//!   for nobody uses [`session::ClientCredentials`].
 //! - **Async.** The machine has no opinion; drive it from any runtime.
 //! - **Validation of ID tokens.** They are handed over as they came.
 //! - **PAR, DPoP, mTLS, JARM**: not asked for by programs of this kind.
@@ -152,6 +163,7 @@
         feature = "loopback",
         feature = "browser",
         feature = "os-rng",
+        feature = "keyring",
         feature = "testing"
     )),
     allow(rustdoc::broken_intra_doc_links)

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, Once};
 use std::thread;
 
 use authflow::loopback::Loopback;
-use authflow::session::{Error, StoreError};
+use authflow::session::Error;
 use authflow::testing::{Answer, FakeProvider, Person};
 use authflow::{
     Action, AuthFlow, CallbackUrl, ClientAuth, ClientBuilder, Event, HttpResponse, LoginSecrets,

@@ -66,14 +66,18 @@ impl Http {
     /// [`TransportError`] if no complete response came; it says whether the request may have arrived.
     pub fn execute(&self, request: &HttpRequest) -> Result<HttpResponse, TransportError> {
         let result = self.send(request);
-        result.map_err(|error| transport_error(&error))
+        let result = result.map_err(|error| transport_error(&error));
+        note("POST", request.url(), &result);
+        result
     }
 
     /// A session's call to the API.
     #[cfg(all(feature = "loopback", feature = "os-rng"))]
     pub(crate) fn call(&self, call: &ApiCall<'_>) -> Result<HttpResponse, TransportError> {
         let result = self.call_api(call);
-        result.map_err(|error| transport_error(&error))
+        let result = result.map_err(|error| transport_error(&error));
+        note(call.method, call.url, &result);
+        result
     }
 
     #[cfg(all(feature = "loopback", feature = "os-rng"))]
@@ -138,7 +142,11 @@ impl ApiCall<'_> {
         for (name, value) in self.headers {
             request = request.header(name, value);
         }
-        let says = |name: &str| self.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
+        let says = |name: &str| {
+            self.headers
+                .iter()
+                .any(|(own, _)| own.eq_ignore_ascii_case(name))
+        };
         if !says("Accept") {
             request = request.header("Accept", "application/json");
         }
@@ -185,6 +193,19 @@ fn read(
     let mut answer = HttpResponse::new(status, body);
     answer.retry_after = retry_after;
     Ok(answer)
+}
+
+/// Logs where a request went, and no more of the address than that, and what came of it.
+fn note(method: &str, url: &str, result: &Result<HttpResponse, TransportError>) {
+    if !log::log_enabled!(log::Level::Debug) {
+        return;
+    }
+    let to = Url::parse(url).map(|url| url.origin().ascii_serialization());
+    let to = to.unwrap_or_default();
+    match result {
+        Ok(response) => log::debug!("{method} {to}: HTTP {}", response.status),
+        Err(error) => log::debug!("{method} {to}: {error}"),
+    }
 }
 
 fn agent() -> ureq::config::ConfigBuilder<ureq::typestate::AgentScope> {

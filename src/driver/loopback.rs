@@ -338,12 +338,14 @@ impl Loopback {
             };
         }
         let Some(status) = self.refuse(&request) else {
+            log::debug!("something has reached the redirect URI");
             return Ok(Some(PendingCallback {
                 url: CallbackUrl::new(request.url()),
                 request: Some(Box::new(request)),
                 pages: self.pages.clone(),
             }));
         };
+        log::debug!("a request that is no callback is refused: {status}");
         if self.refusing.fetch_add(1, Ordering::AcqRel) >= MAX_REFUSING {
             self.refusing.fetch_sub(1, Ordering::AcqRel);
             std::mem::forget(request);

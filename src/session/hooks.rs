@@ -6,10 +6,13 @@ use crate::error::Failure;
 use crate::session::flight::Inner;
 use crate::session::{AccessToken, Session};
 
+type ChangeHook = Arc<dyn Fn(&AccessToken) + Send + Sync>;
+type SignInHook = Arc<dyn Fn(Option<&Failure>) + Send + Sync>;
+
 #[derive(Default)]
 pub(super) struct Hooks {
-    pub(super) change: Vec<Arc<dyn Fn(&AccessToken) + Send + Sync>>,
-    pub(super) sign_in: Vec<Arc<dyn Fn(Option<&Failure>) + Send + Sync>>,
+    pub(super) change: Vec<ChangeHook>,
+    pub(super) sign_in: Vec<SignInHook>,
 }
 
 /// What there is to tell.
