@@ -34,7 +34,7 @@ fn requirements() {
         .into_iter()
         .map(|(id, _)| id)
         .collect();
-    let all: Vec<_> = (1..=106).map(|number| format!("R{number}")).collect();
+    let all: Vec<_> = (1..=134).map(|number| format!("R{number}")).collect();
     assert_eq!(ids, all);
 
     let mut vectors = BTreeSet::new();
