@@ -4,9 +4,7 @@
 
 mod support;
 
-use std::error::Error as StdError;
-use std::fmt::Debug;
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use authflow::loopback::Loopback;
@@ -20,108 +18,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use support::login::{TestStore, client_of, hour, login, parameter, session_of};
 use support::raw::{PATIENCE, Request, Server, ask, eventually, json, lock, navigation, response};
-
-const CODE: &str = "c0deMarker-aQ7fK2mXw9Lz";
-const ACCESS: &str = "acc3ssMarker-Vb4nT8rYq1Js";
-const REFRESH: &str = "refr3shMarker-Hd6gP0uWe5Kc";
-const NEW_REFRESH: &str = "n3wRefreshMarker-Zx3vM7tBi9Ro";
-const ID_TOKEN: &str = "eyJ1dMarker.eyJhIjoiYiJ9.Sg2fN5yLk8Ua";
-const CLIENT_SECRET: &str = "cli3ntSecretMarker-Ej1hQ4wDp6Xs";
-
-// --- what is shown -------------------------------------------------------------------------------
-
-/// Everything that was shown somewhere, and what must not be in it.
-struct Shown {
-    texts: Vec<String>,
-    markers: Vec<String>,
-}
-
-impl Shown {
-    fn new() -> Self {
-        LOGGING.call_once(|| {
-            log::set_logger(&Log).unwrap();
-            log::set_max_level(log::LevelFilter::Trace);
-        });
-        let markers = [CODE, ACCESS, REFRESH, NEW_REFRESH, ID_TOKEN, CLIENT_SECRET];
-        Self {
-            texts: Vec::new(),
-            markers: markers.map(str::to_owned).to_vec(),
-        }
-    }
-
-    fn secret(&mut self, marker: impl Into<String>) {
-        let marker = marker.into();
-        assert!(marker.len() >= 16, "{marker} is too short to be told apart");
-        self.markers.push(marker);
-    }
-
-    fn debug(&mut self, value: &dyn Debug) {
-        self.texts.push(format!("{value:?}"));
-        self.texts.push(format!("{value:#?}"));
-    }
-
-    fn error(&mut self, error: &(dyn StdError + 'static)) {
-        let mut next = Some(error);
-        while let Some(error) = next {
-            self.debug(&error);
-            self.texts.push(error.to_string());
-            self.texts.push(format!("{error:#}"));
-            next = error.source();
-        }
-    }
-
-    /// Also as they would be in a URL, a form or a header.
-    fn check(self) {
-        let Self { texts, markers } = self;
-        assert!(texts.len() > 1);
-        let logged = lock(&LOGGED).clone();
-        for marker in &markers {
-            let encoded: String = url::form_urlencoded::byte_serialize(marker.as_bytes()).collect();
-            let basic = STANDARD.encode(format!("raw-client:{marker}"));
-            for spelling in [marker, &encoded, &basic, &STANDARD.encode(marker)] {
-                // A part of a secret is no better than the whole.
-                for part in [spelling.as_str(), &spelling[..spelling.len() - 4]] {
-                    for text in texts.iter().chain(&logged) {
-                        assert!(!text.contains(part), "{part} is shown in: {text}");
-                    }
-                }
-            }
-        }
-    }
-}
-
-static LOGGING: Once = Once::new();
-static LOGGED: Mutex<Vec<String>> = Mutex::new(Vec::new());
-
-/// Keeps what any crate logs, at any level.
-struct Log;
-
-impl log::Log for Log {
-    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        let text = format!("{} {}: {}", record.level(), record.target(), record.args());
-        lock(&LOGGED).push(text);
-    }
-
-    fn flush(&self) {}
-}
+use support::shown::{
+    ACCESS, CLIENT_SECRET, CODE, ID_TOKEN, LOGGED, NEW_REFRESH, REFRESH, Shown, all_tokens,
+};
 
 // --- a provider that knows the markers -----------------------------------------------------------
-
-fn all_tokens() -> String {
-    let body = serde_json::json!({
-        "access_token": ACCESS,
-        "token_type": "Bearer",
-        "expires_in": 3600,
-        "refresh_token": REFRESH,
-        "id_token": ID_TOKEN,
-        "nested": {"secret": ID_TOKEN},
-    });
-    json("200 OK", &body.to_string())
-}
 
 fn server(answer: impl Fn(&Request) -> String + Send + Sync + 'static) -> Server {
     Server::start(move |mut connection| {

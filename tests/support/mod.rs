@@ -8,6 +8,7 @@ pub mod raw;
 pub mod reply;
 pub mod scenario;
 pub mod seen;
+pub mod shown;
 pub mod strategies;
 pub mod table;
 pub mod vectors;

@@ -1,0 +1,184 @@
+//! The same search for marker strings after every way to get, keep and end a session.
+#![cfg(all(feature = "ureq", feature = "loopback", feature = "os-rng"))]
+
+mod support;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::thread;
+
+use authflow::session::{ApiRequest, ClientCredentials, Error, FileStore, PasteError, Store as _};
+use authflow::{
+    CallbackUrl, Client, ClientBuilder, ClientCredentialsRequest, Login, Provider, TokenSet,
+    TokenSwap,
+};
+use support::login::{login, parameter, server};
+use support::raw::{PATIENCE, Server, json, response};
+use support::shown::{ACCESS, CLIENT_SECRET, CODE, NEW_REFRESH, REFRESH, Shown, all_tokens};
+
+/// A directory that is gone with the test.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let count = COUNT.fetch_add(1, Ordering::SeqCst);
+        let name = format!("authflow-secrets-{}-{count}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    fn store(&self) -> FileStore {
+        FileStore::at(self.0.join("own").join("login.json"))
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Token endpoint, revocation endpoint and API, which echo all that they are told.
+fn echoing() -> Server {
+    server(|request| {
+        let echo = format!("{} {:?}", request.body, request.header("Authorization"));
+        let error = serde_json::json!({"error": "invalid_token", "error_description": echo});
+        match request.line.split(' ').nth(1).unwrap() {
+            "/token" if request.body.contains("bad") => json("400 Bad Request", &error.to_string()),
+            "/token" | "/swap" | "/refresh" => all_tokens(),
+            "/revoke" => json("503 Busy", &error.to_string()),
+            _ => response("500 Broken", "Connection: close\r\n", &echo),
+        }
+    })
+}
+
+fn client(server: &Server) -> ClientBuilder {
+    let provider = Provider::builder(server.url("/authorize"), server.url("/token"))
+        .revocation_endpoint(server.url("/revoke"))
+        .api_origin(server.url(""))
+        .dangerously_allow_http_on_loopback();
+    Client::builder(provider, "raw-client")
+}
+
+fn tokens() -> TokenSet {
+    TokenSet::new(ACCESS).refresh_token(REFRESH)
+}
+
+/// The address that the browser ended up at, with the marker for a code.
+fn landed(url: &str, shown: &mut Shown) -> String {
+    let (redirect, state) = (parameter(url, "redirect_uri"), parameter(url, "state"));
+    shown.secret(state.clone());
+    format!("{redirect}?code={CODE}&state={state}")
+}
+
+#[test]
+fn nothing_is_shown_by_a_session_that_is_kept_on_disk_called_with_and_ended() {
+    let (mut shown, server, directory) = (Shown::new(), echoing(), Directory::new());
+    let store = directory.store();
+    let login = || login(client(&server)).store(store.clone());
+    shown.debug(&store);
+    let first = login().adopt(tokens()).unwrap();
+    let second = login().run().unwrap();
+    second.on_change(|token| log::info!("{token:?}"));
+    second.on_sign_in_needed(|failure| log::info!("{failure:?}"));
+    shown.debug(&first.refresh());
+    shown.debug(&second.refresh());
+    let call = ApiRequest::post(server.url("/v1/things?q=1")).body("text/plain", NEW_REFRESH);
+    shown.debug(&call);
+    let answer = second.call(&call).unwrap();
+    shown.debug(&answer);
+    shown.error(&answer.read_json::<u8>().unwrap_err());
+    let bad = ApiRequest::get(server.url("/")).header("Authorization", ACCESS);
+    shown.debug(&bad);
+    shown.error(&second.call(&bad).unwrap_err());
+    shown.surroundings(&directory.0);
+    shown.debug(&first.log_out());
+    shown.debug(&second.refresh());
+    shown.surroundings(&directory.0);
+    shown.check();
+}
+
+#[test]
+fn nothing_is_shown_by_a_file_that_is_no_good() {
+    let (mut shown, directory) = (Shown::new(), Directory::new());
+    let store = directory.store();
+    drop(store.lock(PATIENCE).unwrap());
+    for text in [
+        format!(r#"{{"version":1,"session":{{"access_token":"{ACCESS}","serial":"{REFRESH}"}}}}"#),
+        format!(r#"{{"version":"{ACCESS}"}}"#),
+        format!(r#"{{"version":7,"{REFRESH}":1}}"#),
+        format!(r#"["{ACCESS}"]"#),
+        ACCESS.to_owned(),
+    ] {
+        std::fs::write(store.path(), text).unwrap();
+        shown.error(&store.load().unwrap_err());
+        let server = Server::answering("");
+        let login = login(client(&server)).store(store.clone());
+        shown.error(&login.without_browser().run().unwrap_err());
+    }
+    shown.check();
+}
+
+#[test]
+fn nothing_is_shown_by_an_app_or_by_a_backend_that_swaps() {
+    let (mut shown, server) = (Shown::new(), echoing());
+    for scope in ["good", "bad"] {
+        let client = client(&server).secret(CLIENT_SECRET).scopes([scope]);
+        let app = ClientCredentials::new(client.clone());
+        shown.debug(&app);
+        shown.debug(&app.session().unwrap().access_token());
+        let client = client.build().unwrap();
+        let now = authflow::Timestamp::now();
+        let request = ClientCredentialsRequest::new(&client, now).unwrap();
+        shown.debug(&request);
+        shown.debug(&request.request());
+    }
+    let swap = TokenSwap::new(server.url("/swap"), server.url("/refresh"));
+    shown.debug(&swap);
+    let mut pending = login(client(&server).token_swap(swap.with_pkce()))
+        .begin("http://127.0.0.1:1/callback")
+        .unwrap();
+    let address = landed(pending.url().as_str(), &mut shown);
+    shown.debug(&pending);
+    shown.debug(&pending.save());
+    let session = pending.callback(CallbackUrl::new(address)).unwrap();
+    shown.debug(&session.refresh());
+    for request in server.requests() {
+        shown.texts.push(request.line.clone());
+        if let Some(verifier) = request.form("code_verifier") {
+            shown.secret(verifier);
+        }
+    }
+    shown.check();
+}
+
+#[test]
+fn nothing_is_shown_by_what_is_pasted() {
+    let (mut shown, server) = (Shown::new(), echoing());
+    let (show, shows) = channel();
+    let login: Login = login(client(&server))
+        .on_prompt(move |url| show.send(url.as_str().to_owned()).unwrap())
+        .on_ignored(|ignored| log::info!("{ignored} {ignored:?}"));
+    let control = login.control();
+    shown.debug(&control);
+    let run = thread::spawn(move || login.without_browser().run().map(drop));
+    let url = shows.recv_timeout(PATIENCE).unwrap();
+    let address = landed(&url, &mut shown);
+    let damaged = [
+        CODE.to_owned(),
+        format!("{address}&code={CODE}"),
+        format!("https://evil.example/?code={CODE}"),
+        address.replace("state=", "state=x"),
+    ];
+    for pasted in damaged {
+        let error: PasteError = control.paste(&pasted).unwrap_err();
+        shown.error(&error);
+    }
+    control.paste(&address).unwrap();
+    let result: Result<(), Error> = run.join().unwrap();
+    result.unwrap();
+    shown.check();
+}
