@@ -1,4 +1,4 @@
-//! Ways for the token endpoint to fail.
+//! Ways for an endpoint to fail.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use super::http::Reply;
 
-/// A failure of the token endpoint, ordered with [`FakeProvider::fault`] and used up by the
-/// requests that come next.
+/// A failure of the token endpoint, of the revocation endpoint or of the API, ordered with
+/// [`FakeProvider::fault`], [`FakeProvider::revocation_fault`] or [`FakeProvider::api_fault`] and used
+/// up by the requests that come next.
 ///
 /// Each variant says whether the request is *processed*: whether codes are spent and tokens are
-/// made although the client may never learn of it.
+/// made or ended although the client may never learn of it.
 ///
 /// [`FakeProvider::fault`]: super::FakeProvider::fault
+/// [`FakeProvider::revocation_fault`]: super::FakeProvider::revocation_fault
+/// [`FakeProvider::api_fault`]: super::FakeProvider::api_fault
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -49,7 +52,7 @@ pub enum Fault {
         /// The status it comes with.
         status: u16,
     },
-    /// Process the request and send the first half of the JSON, with a length that agrees.
+    /// Process the request and send the first half of the body, with a length that agrees.
     TruncatedJson,
     /// 200 and a JSON string that doesn't end, without a length; the connection is closed after
     /// this many bytes. Not processed.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::fault::{Fault, Queue};
+use super::fault::Fault;
 use super::http::{self, ReadError, Reply, Request};
 use super::pages;
 use super::server::Server;
@@ -29,10 +29,9 @@ pub(super) struct Listener {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What the threads have in common.
+/// What the threads have in common. No thread ever holds both locks.
 pub(super) struct House {
     pub(super) server: Mutex<Server>,
-    pub(super) faults: Mutex<Queue>,
     started: Instant,
     doors: Mutex<Doors>,
     closing: Condvar,
@@ -52,7 +51,6 @@ impl Listener {
         let address = listener.local_addr()?;
         let house = Arc::new(House {
             server: Mutex::new(server),
-            faults: Mutex::new(Queue::default()),
             started: Instant::now(),
             doors: Mutex::new(Doors::default()),
             closing: Condvar::new(),
@@ -158,11 +156,9 @@ impl House {
                 return stream.linger();
             }
         };
-        if request.path != "/api/token" {
+        let Some((number, fault)) = self.receive(&request) else {
             return self.handle(&request).write_to(stream);
-        }
-        let number = lock(&self.server).note(&request);
-        let fault = lock(&self.faults).next();
+        };
         let reply = match fault {
             None => self.handle(&request),
             Some(Fault::Slow(wait)) => {
@@ -178,7 +174,7 @@ impl House {
             }
             Some(Fault::TruncatedJson) => self.handle(&request).truncated(),
             Some(Fault::Endless { bytes }) => {
-                lock(&self.server).answered(number, 200);
+                self.answered(&request, number, 200);
                 return Reply::new(200)
                     .header("Content-Type", "application/json")
                     .write_endless(stream, bytes);
@@ -186,11 +182,28 @@ impl House {
             Some(fault) => fault.reply().unwrap_or_else(|| self.handle(&request)),
         };
         // Before the client can know: whoever has the answer also finds it recorded.
-        lock(&self.server).answered(number, reply.status);
+        self.answered(&request, number, reply.status);
         reply.write_to(stream)
     }
 
+    /// Where faults can be ordered: the request's number there, and the fault it meets.
+    fn receive(&self, request: &Request) -> Option<(u64, Option<Fault>)> {
+        let mut server = lock(&self.server);
+        Some(server.desk(&request.path)?.receive(request))
+    }
+
+    fn answered(&self, request: &Request, number: u64, status: u16) {
+        if let Some(desk) = lock(&self.server).desk(&request.path) {
+            desk.answered(number, status);
+        }
+    }
+
     fn handle(&self, request: &Request) -> Reply {
-        lock(&self.server).handle(request, self.started.elapsed())
+        lock(&self.server).handle(request, self.now())
+    }
+
+    /// The time since the provider's start.
+    pub(super) fn now(&self) -> Duration {
+        self.started.elapsed()
     }
 }

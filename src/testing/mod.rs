@@ -3,7 +3,8 @@
 //! [`FakeProvider`] is an authorization server on `127.0.0.1` that behaves as Spotify documents
 //! itself: endpoints, redirect rules, error bodies, token lifetimes. It really checks PKCE, codes
 //! and clients, so a login that works here has done its part right. [`Person`] plays the human
-//! and the browser. [`Fault`]s make the token endpoint fail in the ways networks do.
+//! and the browser. [`Fault`]s make the token endpoint, the revocation endpoint and the API fail in the
+//! ways networks do.
 //!
 //! ```
 //! use authflow::testing::{Answer, FakeProvider, Person};
@@ -31,7 +32,9 @@
 //! | `GET /authorize` | the consent page; a page with status 400 for a bad client or redirect URI; an error redirect for everything else |
 //! | `POST /consent` | the redirect back to the client, with a code or `error=access_denied` |
 //! | `POST /api/token` | `authorization_code`, `refresh_token` and `client_credentials` grants |
+//! | `POST /api/revoke` | empty, and the token is dead (RFC 7009); Spotify has no such endpoint |
 //! | `GET /v1/me` | alice's profile, or a 401 |
+//! | any method to `/v1/echo` | what came, for a good token; or a 401 |
 //!
 //! # What it is not
 //!
@@ -39,15 +42,19 @@
 //! is written to disk; dropping it ends all it knew. It has one client and one person. Where
 //! Spotify's documents are silent, the RFCs decide: a client with a secret must always present
 //! it, and a code that was asked for without a challenge is refused with a verifier.
+//! A request's body is at most 64 KiB, and has a `Content-Length`.
 //!
 //! It speaks HTTP/1.1 by itself, one request per connection, because a test server must be able
 //! to hang up on a client in the middle of an exchange.
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "a server and a browser have sockets, threads and a clock; `server` and `token` don't"
+    reason = "a server and a browser have sockets, threads and a clock; the rules don't"
 )]
 
+mod api;
+mod builder;
+mod desk;
 mod fault;
 mod http;
 mod listener;
@@ -56,14 +63,16 @@ mod person;
 mod provider;
 mod recorded;
 mod redirect;
+mod revocation;
 mod server;
 mod socket;
 #[cfg(test)]
 mod tests;
 mod token;
 
+pub use builder::FakeProviderBuilder;
 pub use fault::Fault;
 pub use person::{Answer, Landing, Person};
-pub use provider::{FakeProvider, FakeProviderBuilder};
-pub use recorded::TokenRequest;
+pub use provider::FakeProvider;
+pub use recorded::{ApiRequest, RevokeRequest, TokenRequest};
 pub use server::Rotation;

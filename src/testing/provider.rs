@@ -1,15 +1,14 @@
 //! The fake provider as its users hold it.
 
 use std::fmt;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::time::Duration;
 
+use super::builder::{FakeProviderBuilder, whole_seconds};
 use super::fault::Fault;
 use super::listener::{Listener, lock};
-use super::recorded::TokenRequest;
-use super::redirect;
-use super::server::{Config, Rotation, Server};
+use super::recorded::{ApiRequest, RevokeRequest, TokenRequest};
+use super::server::Server;
 use crate::{Client, ClientBuilder, Provider, ProviderBuilder};
 
 /// An authorization server with one client and one person, on a free port of `127.0.0.1`.
@@ -17,10 +16,11 @@ use crate::{Client, ClientBuilder, Provider, ProviderBuilder};
 /// Every control takes `&self` and may be used while requests are being answered. Dropping the
 /// provider frees the port, hangs up on whoever is still connected and ends its threads.
 pub struct FakeProvider {
-    base_url: String,
-    client_id: String,
-    client_secret: Option<String>,
-    listener: Listener,
+    pub(super) base_url: String,
+    pub(super) client_id: String,
+    pub(super) client_secret: Option<String>,
+    pub(super) names_revocation: bool,
+    pub(super) listener: Listener,
 }
 
 impl FakeProvider {
@@ -53,6 +53,16 @@ impl FakeProvider {
         format!("{}/api/token", self.base_url)
     }
 
+    /// Where tokens are revoked (RFC 7009): [`base_url`](Self::base_url) and `/api/revoke`. Spotify
+    /// has no such endpoint, so [`provider`](Self::provider) names it only
+    /// [`with_revocation`](FakeProviderBuilder::with_revocation).
+    ///
+    /// Revoking a refresh token ends its login, access tokens included; revoking an access token
+    /// ends that one only.
+    pub fn revocation_endpoint(&self) -> String {
+        format!("{}/api/revoke", self.base_url)
+    }
+
     /// The origin that access tokens may be sent to. Here it is the same as
     /// [`base_url`](Self::base_url).
     pub fn api_origin(&self) -> &str {
@@ -61,10 +71,15 @@ impl FakeProvider {
 
     /// This provider, as a client of authflow's sees it: Spotify's rules, at these endpoints.
     pub fn provider(&self) -> ProviderBuilder {
-        Provider::builder(self.authorization_endpoint(), self.token_endpoint())
+        let provider = Provider::builder(self.authorization_endpoint(), self.token_endpoint())
             .api_origin(self.api_origin())
             .undotted_redirect_schemes()
-            .dangerously_allow_http_on_loopback()
+            .dangerously_allow_http_on_loopback();
+        if self.names_revocation {
+            provider.revocation_endpoint(self.revocation_endpoint())
+        } else {
+            provider
+        }
     }
 
     /// The client that this provider knows, ready for [`Login::new`](crate::Login::new) or for
@@ -77,9 +92,16 @@ impl FakeProvider {
         }
     }
 
-    /// The API's only endpoint: the profile of the person whose token it is.
+    /// The profile of the person whose token it is. A token of the app's own is nobody's: 401.
     pub fn me_url(&self) -> String {
         format!("{}/v1/me", self.base_url)
+    }
+
+    /// An endpoint of the API that takes GET, POST, PUT, PATCH and DELETE with any good token, the
+    /// app's own too, and says what came: a JSON object with `method`, `content_type` (`null`
+    /// without one), `query` and `body`.
+    pub fn echo_url(&self) -> String {
+        format!("{}/v1/echo", self.base_url)
     }
 
     /// The id of the client that is registered here.
@@ -100,24 +122,78 @@ impl FakeProvider {
 
     /// The same fault for this many requests. `usize::MAX` is until [`clear_faults`](Self::clear_faults).
     pub fn fault_for_next(&self, requests: usize, fault: Fault) {
-        lock(&self.listener.house().faults).push(fault, requests);
+        self.server().token_desk.faults.push(fault, requests);
     }
 
-    /// Takes back the faults that no request has met yet.
+    /// Takes back the token endpoint's faults that no request has met yet.
     pub fn clear_faults(&self) {
-        lock(&self.listener.house().faults).clear();
+        self.server().token_desk.faults.clear();
+    }
+
+    /// Lets the next request to the revocation endpoint fail like this; as [`fault`](Self::fault),
+    /// with a queue of its own.
+    pub fn revocation_fault(&self, fault: Fault) {
+        self.revocation_fault_for_next(1, fault);
+    }
+
+    /// The same fault for this many requests to the revocation endpoint.
+    pub fn revocation_fault_for_next(&self, requests: usize, fault: Fault) {
+        self.server().revocation_desk.faults.push(fault, requests);
+    }
+
+    /// Takes back the revocation endpoint's faults that no request has met yet.
+    pub fn clear_revocation_faults(&self) {
+        self.server().revocation_desk.faults.clear();
+    }
+
+    /// Lets the next request to the API, whatever is below `/v1/`, fail like this; as
+    /// [`fault`](Self::fault), with a queue of its own. The token is not looked at first.
+    pub fn api_fault(&self, fault: Fault) {
+        self.api_fault_for_next(1, fault);
+    }
+
+    /// The same fault for this many requests to the API. An API that refuses every token, also fresh
+    /// ones, is `api_fault_for_next(usize::MAX, Fault::Empty { status: 401 })`.
+    pub fn api_fault_for_next(&self, requests: usize, fault: Fault) {
+        self.server().api_desk.faults.push(fault, requests);
+    }
+
+    /// Takes back the API's faults that no request has met yet.
+    pub fn clear_api_faults(&self) {
+        self.server().api_desk.faults.clear();
     }
 
     /// Every request that reached the token endpoint, oldest first, with whatever was wrong
     /// with it, and those that met a fault.
     pub fn token_requests(&self) -> Vec<TokenRequest> {
-        let record = &self.server().record;
-        record.iter().map(|(_, request)| request.clone()).collect()
+        self.server().token_desk.record(TokenRequest::new)
     }
 
-    /// Forgets the recorded requests.
+    /// Forgets the recorded requests to the token endpoint.
     pub fn clear_token_requests(&self) {
-        self.server().record.clear();
+        self.server().token_desk.clear_record();
+    }
+
+    /// Every request that reached the revocation endpoint, oldest first, as
+    /// [`token_requests`](Self::token_requests).
+    pub fn revocation_requests(&self) -> Vec<RevokeRequest> {
+        self.server().revocation_desk.record(RevokeRequest::new)
+    }
+
+    /// Forgets the recorded requests to the revocation endpoint.
+    pub fn clear_revocation_requests(&self) {
+        self.server().revocation_desk.clear_record();
+    }
+
+    /// Every request that reached the API, whatever is below `/v1/`, oldest first, as
+    /// [`token_requests`](Self::token_requests).
+    pub fn api_requests(&self) -> Vec<ApiRequest> {
+        self.server().api_desk.record(ApiRequest::new)
+    }
+
+    /// Forgets the recorded requests to the API.
+    pub fn clear_api_requests(&self) {
+        self.server().api_desk.clear_record();
     }
 
     /// The life of access tokens issued from now on, in whole seconds.
@@ -136,19 +212,16 @@ impl FakeProvider {
         self.server().revoke_refresh_tokens();
     }
 
+    /// How many refresh tokens a refresh would work with: neither replaced nor revoked nor expired.
+    /// A login has one at most, so this is also how many logins are alive.
+    pub fn live_refresh_tokens(&self) -> usize {
+        let now = self.listener.house().now();
+        self.server().live_refresh_tokens(now)
+    }
+
     fn server(&self) -> impl std::ops::DerefMut<Target = Server> {
         lock(&self.listener.house().server)
     }
-}
-
-/// The standard library's hasher keys are random, which is random enough for a fake and costs no
-/// dependency.
-fn seed() -> [u8; 32] {
-    let mut seed = [0; 32];
-    for part in seed.chunks_exact_mut(8) {
-        part.copy_from_slice(&RandomState::new().build_hasher().finish().to_le_bytes());
-    }
-    seed
 }
 
 impl fmt::Debug for FakeProvider {
@@ -158,160 +231,4 @@ impl fmt::Debug for FakeProvider {
             .field("client_id", &self.client_id)
             .finish_non_exhaustive()
     }
-}
-
-/// What a [`FakeProvider`] knows and how it behaves.
-#[derive(Clone)]
-#[must_use = "a builder does nothing until it is started"]
-pub struct FakeProviderBuilder {
-    pub(super) config: Config,
-    port: u16,
-}
-
-impl Default for FakeProviderBuilder {
-    fn default() -> Self {
-        Self {
-            config: Config {
-                client_id: "fake-client".to_owned(),
-                client_secret: None,
-                redirect_uris: vec![
-                    "http://127.0.0.1/callback".to_owned(),
-                    "http://[::1]/callback".to_owned(),
-                ],
-                known_scopes: None,
-                expires_in: Duration::from_secs(3600),
-                refresh_token_lifetime: Duration::from_secs(180 * 24 * 3600),
-                rotation: Rotation::Never,
-                code_reuse_revokes: false,
-            },
-            port: 0,
-        }
-    }
-}
-
-impl FakeProviderBuilder {
-    /// The client's id. Default: `fake-client`.
-    pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
-        self.config.client_id = client_id.into();
-        self
-    }
-
-    /// Gives the client a secret, which it must present from then on, by Basic or in the body;
-    /// PKCE becomes its own choice. Default, and if empty: no secret, and PKCE is required.
-    pub fn client_secret(mut self, secret: impl Into<String>) -> Self {
-        self.config.client_secret = Some(secret.into()).filter(|secret| !secret.is_empty());
-        self
-    }
-
-    /// The registered redirect URIs, compared byte for byte. A loopback literal without a port
-    /// (`http://127.0.0.1/…`, `http://[::1]/…`) matches with any port
-    /// (<https://developer.spotify.com/documentation/web-api/concepts/redirect_uri>).
-    /// Default: `/callback` on both of these.
-    pub fn redirect_uris<I>(mut self, uris: I) -> Self
-    where
-        I: IntoIterator,
-        I::Item: Into<String>,
-    {
-        self.config.redirect_uris = uris.into_iter().map(Into::into).collect();
-        self
-    }
-
-    /// The scopes there are; a request for any other gets `invalid_scope`. Default: every scope
-    /// is known.
-    pub fn known_scopes<I>(mut self, scopes: I) -> Self
-    where
-        I: IntoIterator,
-        I::Item: Into<String>,
-    {
-        self.config.known_scopes = Some(scopes.into_iter().map(Into::into).collect());
-        self
-    }
-
-    /// The life of access tokens, in whole seconds; both what the answer says and what the API
-    /// keeps to. Default: 3600 s.
-    pub fn expires_in(mut self, life: Duration) -> Self {
-        self.config.expires_in = whole_seconds(life);
-        self
-    }
-
-    /// How long after the person's consent refresh tokens end, with "Refresh token expired";
-    /// refreshing never extends it. Default: six months, counted as 180 days
-    /// (<https://developer.spotify.com/documentation/web-api/tutorials/refreshing-tokens>).
-    pub fn refresh_token_lifetime(mut self, life: Duration) -> Self {
-        self.config.refresh_token_lifetime = life;
-        self
-    }
-
-    /// Whether a refresh replaces the refresh token. Default: [`Rotation::Never`].
-    pub fn rotation(mut self, rotation: Rotation) -> Self {
-        self.config.rotation = rotation;
-        self
-    }
-
-    /// Whether a code that is presented a second time also ends the login it was used for, as
-    /// RFC 6749 section 4.1.2 recommends. Default: no, it is only refused.
-    pub fn code_reuse_revokes(mut self, revokes: bool) -> Self {
-        self.config.code_reuse_revokes = revokes;
-        self
-    }
-
-    /// A fixed port. Default: 0, a free one.
-    pub fn port(mut self, port: u16) -> Self {
-        self.port = port;
-        self
-    }
-
-    /// Starts it. The provider answers from the moment this returns.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidInput` for a redirect URI that nobody could register: not absolute, with a
-    /// fragment, or not in visible ASCII. Otherwise when the operating system gives no port (a
-    /// fixed one may be in use), no thread or no randomness.
-    pub fn start(self) -> io::Result<FakeProvider> {
-        let Self { config, port } = self;
-        if !config
-            .redirect_uris
-            .iter()
-            .all(|uri| redirect::is_registrable(uri))
-        {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "a redirect URI must be absolute, without a fragment and in visible ASCII",
-            ));
-        }
-        let seed = seed();
-        let client_id = config.client_id.clone();
-        let client_secret = config.client_secret.clone();
-        let listener = Listener::start(port, Server::new(config, seed))?;
-        Ok(FakeProvider {
-            base_url: format!("http://{}", listener.address()),
-            client_id,
-            client_secret,
-            listener,
-        })
-    }
-}
-
-impl fmt::Debug for FakeProviderBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FakeProviderBuilder")
-            .field("client_id", &self.config.client_id)
-            .field("has_secret", &self.config.client_secret.is_some())
-            .field("redirect_uris", &self.config.redirect_uris)
-            .field("known_scopes", &self.config.known_scopes)
-            .field("expires_in", &self.config.expires_in)
-            .field(
-                "refresh_token_lifetime",
-                &self.config.refresh_token_lifetime,
-            )
-            .field("rotation", &self.config.rotation)
-            .field("code_reuse_revokes", &self.config.code_reuse_revokes)
-            .field("port", &self.port)
-            .finish()
-    }
-}
-
-fn whole_seconds(life: Duration) -> Duration {
-    Duration::from_secs(life.as_secs())
 }

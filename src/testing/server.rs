@@ -1,16 +1,16 @@
 //! The provider's rules, without a socket, a clock or a source of randomness: a request in, a
-//! reply out. Times are counted from the provider's start. The token endpoint is in `token`.
+//! reply out. Times are counted from the provider's start. Here is what the person's browser meets;
+//! the endpoints that programs send to are in `token`, `revocation` and `api`.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use super::desk::Desk;
 use super::http::{Reply, Request};
-use super::recorded::TokenRequest;
 use super::{pages, redirect};
 
 /// "A few minutes" is all that Spotify's users report of a code's life; ten is the most that
@@ -91,8 +91,9 @@ pub(super) struct Server {
     pub(super) refresh_tokens: HashMap<String, RefreshToken>,
     pub(super) access_tokens: HashMap<String, AccessToken>,
     pub(super) logins: u64,
-    pub(super) record: Vec<(u64, TokenRequest)>,
-    pub(super) recorded: u64,
+    pub(super) token_desk: Desk,
+    pub(super) revocation_desk: Desk,
+    pub(super) api_desk: Desk,
 }
 
 impl Server {
@@ -105,15 +106,29 @@ impl Server {
             refresh_tokens: HashMap::new(),
             access_tokens: HashMap::new(),
             logins: 0,
-            record: Vec::new(),
-            recorded: 0,
+            token_desk: Desk::default(),
+            revocation_desk: Desk::default(),
+            api_desk: Desk::default(),
+        }
+    }
+
+    /// The desk that a request to this path goes by.
+    pub(super) fn desk(&mut self, path: &str) -> Option<&mut Desk> {
+        match path {
+            "/api/token" => Some(&mut self.token_desk),
+            "/api/revoke" => Some(&mut self.revocation_desk),
+            _ if path.starts_with("/v1/") => Some(&mut self.api_desk),
+            _ => None,
         }
     }
 
     pub(super) fn handle(&mut self, request: &Request, now: Duration) -> Reply {
+        if request.path.starts_with("/v1/") {
+            return self.api(request, now);
+        }
         let allowed = match request.path.as_str() {
-            "/" | "/authorize" | "/v1/me" => "GET",
-            "/consent" | "/api/token" => "POST",
+            "/" | "/authorize" => "GET",
+            "/consent" | "/api/token" | "/api/revoke" => "POST",
             _ => return pages::error(404, "There is nothing here"),
         };
         if request.method != allowed {
@@ -123,7 +138,7 @@ impl Server {
             "/authorize" => self.authorize(request, now),
             "/consent" => self.consent(request, now),
             "/api/token" => self.token(request, now),
-            "/v1/me" => self.me(request, now),
+            "/api/revoke" => self.revoke(request),
             _ => pages::home(),
         }
     }
@@ -254,46 +269,6 @@ impl Server {
         back(&redirect_uri, &answer)
     }
 
-    /// The API: one endpoint, with Spotify's error object
-    /// (<https://developer.spotify.com/documentation/web-api/concepts/api-calls>).
-    fn me(&self, request: &Request, now: Duration) -> Reply {
-        let refuse = |status: u16, message: &str| {
-            let body = json!({"error": {"status": status, "message": message}});
-            let challenge = format!(
-                "Bearer realm=\"spotify\", error=\"invalid_token\", error_description=\"{message}\""
-            );
-            json_reply(status, &body).header("WWW-Authenticate", challenge)
-        };
-        let Some(authorization) = request.header("authorization") else {
-            return refuse(401, "No token provided");
-        };
-        let token = match authorization.split_once(' ') {
-            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
-            _ => return refuse(400, "Only valid bearer authentication supported"),
-        };
-        let Some(token) = self.access_tokens.get(token) else {
-            return refuse(401, "Invalid access token");
-        };
-        if now >= token.expires {
-            return refuse(401, "The access token expired");
-        }
-        if token.login.is_none() {
-            return refuse(401, "Valid user authentication required");
-        }
-        let mut me = json!({"id": "alice", "display_name": "Alice", "type": "user"});
-        if let Some(members) = me.as_object_mut() {
-            let granted = |scope| token.scope.split(' ').any(|granted| granted == scope);
-            if granted("user-read-email") {
-                members.insert("email".to_owned(), json!("alice@example.com"));
-            }
-            if granted("user-read-private") {
-                members.insert("country".to_owned(), json!("SE"));
-                members.insert("product".to_owned(), json!("premium"));
-            }
-        }
-        json_reply(200, &me)
-    }
-
     /// From now on every access token issued so far is dead.
     pub(super) fn expire_access_tokens(&mut self) {
         for token in self.access_tokens.values_mut() {
@@ -306,6 +281,17 @@ impl Server {
         for token in self.refresh_tokens.values_mut() {
             token.standing = Standing::Revoked;
         }
+    }
+
+    /// How many refresh tokens a refresh would work with.
+    pub(super) fn live_refresh_tokens(&self, now: Duration) -> usize {
+        self.refresh_tokens
+            .values()
+            .filter(|token| {
+                token.standing == Standing::Live
+                    && now.saturating_sub(token.authorized) < self.config.refresh_token_lifetime
+            })
+            .count()
     }
 
     /// Everything that came from this login is dead.

@@ -12,39 +12,23 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::http::{Reply, Request};
-use super::recorded::TokenRequest;
 use super::server::{
     AccessToken, CODE_LIFETIME, RefreshToken, Rotation, Server, Single, Standing, json_reply,
     single,
 };
 
-type Pairs = [(String, String)];
+pub(super) type Pairs = [(String, String)];
 
 /// Why there is no token: `error` and `error_description` of RFC 6749 section 5.2.
-type Refusal = (&'static str, &'static str);
+pub(super) type Refusal = (&'static str, &'static str);
 
 impl Server {
-    /// Notes that a request came to the token endpoint; the number is for [`Self::answered`].
-    pub(super) fn note(&mut self, request: &Request) -> u64 {
-        self.recorded = self.recorded.wrapping_add(1);
-        self.record
-            .push((self.recorded, TokenRequest::new(request)));
-        self.recorded
-    }
-
-    pub(super) fn answered(&mut self, number: u64, status: u16) {
-        if let Some((_, entry)) = self.record.iter_mut().find(|(known, _)| *known == number) {
-            entry.answered(status);
-        }
-    }
-
     pub(super) fn token(&mut self, request: &Request, now: Duration) -> Reply {
-        let media_type = request.header("content-type").unwrap_or_default();
-        let media_type = media_type.split(';').next().unwrap_or_default().trim();
-        if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-            return refusal(415, "server_error", "Unexpected status: 415");
-        }
-        match self.grant(request, &request.form(), now) {
+        let form = match form(request) {
+            Ok(form) => form,
+            Err(reply) => return reply,
+        };
+        match self.grant(request, &form, now) {
             Ok(answer) => json_reply(200, &answer),
             Err((error, description)) => refusal(400, error, description),
         }
@@ -69,7 +53,7 @@ impl Server {
 
     /// A client without a secret gives its id in the body; one with a secret gives both, by Basic
     /// or in the body, and never by both (RFC 6749 section 2.3).
-    fn authenticate(&self, request: &Request, form: &Pairs) -> Result<(), Refusal> {
+    pub(super) fn authenticate(&self, request: &Request, form: &Pairs) -> Result<(), Refusal> {
         const CLIENT: Refusal = ("invalid_client", "Invalid client");
         const SECRET: Refusal = ("invalid_client", "Invalid client secret");
         let id_in_body = one(form, "client_id")?;
@@ -245,7 +229,18 @@ impl Server {
     }
 }
 
-fn one<'a>(form: &'a Pairs, name: &str) -> Result<Option<&'a str>, Refusal> {
+/// The parameters of a request that says it is a form; the refusal of any other.
+pub(super) fn form(request: &Request) -> Result<Vec<(String, String)>, Reply> {
+    let media_type = request.header("content-type").unwrap_or_default();
+    let media_type = media_type.split(';').next().unwrap_or_default().trim();
+    if media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        Ok(request.form())
+    } else {
+        Err(refusal(415, "server_error", "Unexpected status: 415"))
+    }
+}
+
+pub(super) fn one<'a>(form: &'a Pairs, name: &str) -> Result<Option<&'a str>, Refusal> {
     match single(form, name) {
         Single::None => Ok(None),
         Single::One(value) => Ok(Some(value)),
@@ -281,7 +276,7 @@ fn put(answer: &mut serde_json::Value, name: &str, value: String) {
     }
 }
 
-fn refusal(status: u16, error: &str, description: &str) -> Reply {
+pub(super) fn refusal(status: u16, error: &str, description: &str) -> Reply {
     json_reply(
         status,
         &json!({"error": error, "error_description": description}),
