@@ -8,6 +8,8 @@ mod person;
 mod program;
 #[path = "real/server.rs"]
 mod server;
+#[path = "real/session.rs"]
+mod session;
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,6 +24,10 @@ use program::{ByHand, Program};
 use serde_json::Value;
 use server::Kind::{self, Django, NodeOauth, OidcProvider};
 use server::{SCOPES, Server};
+use session::{
+    comes_back_to_a_web_server, is_logged_out, is_mended_by_a_new_login,
+    is_one_login_for_two_programs, lives_through_restarts,
+};
 
 /// Each server gets its own test of each of these.
 macro_rules! tests {
@@ -49,6 +55,11 @@ tests! {
         refreshes_what_has_ended
         replaces_a_rejected_token
         ends_with_a_revocation
+        lives_through_restarts
+        is_one_login_for_two_programs
+        is_logged_out
+        is_mended_by_a_new_login
+        comes_back_to_a_web_server
         knows_the_client_by_its_secret
         says_who_it_is
         is_not_the_one_expected;
@@ -62,6 +73,11 @@ tests! {
         refreshes_what_has_ended
         replaces_a_rejected_token
         ends_with_a_revocation
+        lives_through_restarts
+        is_one_login_for_two_programs
+        is_logged_out
+        is_mended_by_a_new_login
+        comes_back_to_a_web_server
         knows_the_client_by_its_secret
         says_who_it_is
         is_not_the_one_expected;
@@ -74,6 +90,10 @@ tests! {
         refuses_a_wrong_verifier
         refreshes_what_has_ended
         replaces_a_rejected_token
+        lives_through_restarts
+        is_one_login_for_two_programs
+        is_logged_out
+        comes_back_to_a_web_server
         knows_the_client_by_its_secret;
 }
 
@@ -430,7 +450,7 @@ fn code(failure: &Failure) -> &str {
 }
 
 #[track_caller]
-fn check_api(server: &Server, session: &Session) {
+pub fn check_api(server: &Server, session: &Session) {
     let answer = session.get(server.address("api")).unwrap();
     assert_eq!(answer.status(), 200);
     let person: Value = answer.read_json().unwrap();

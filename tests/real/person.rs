@@ -45,6 +45,14 @@ impl Landing {
 
 /// Follows redirects and agrees to each form, until the client's own page is there.
 pub fn agrees(address: &str) -> Result<Landing> {
+    let mut response = agent().get(lands_at(address)?).call()?;
+    let status = response.status().as_u16();
+    let html = response.body_mut().read_to_string()?;
+    Ok(Landing { status, html })
+}
+
+/// The same, but for the client's own page: where that would have been.
+pub fn lands_at(address: &str) -> Result<String> {
     let agent = agent();
     let mut url = Url::parse(address)?;
     let redirect_uri = url.query_pairs().find(|(name, _)| name == "redirect_uri");
@@ -52,6 +60,9 @@ pub fn agrees(address: &str) -> Result<Landing> {
     let mut cookies: Vec<(String, String)> = Vec::new();
     let mut form = None;
     for _ in 0..20 {
+        if url.origin() == client {
+            return Ok(url.into());
+        }
         let pairs: Vec<_> = cookies
             .iter()
             .map(|(name, value)| format!("{name}={value}"))
@@ -79,9 +90,6 @@ pub fn agrees(address: &str) -> Result<Landing> {
         }
         let status = response.status().as_u16();
         let html = response.body_mut().read_to_string()?;
-        if url.origin() == client {
-            return Ok(Landing { status, html });
-        }
         let Some((action, filled_in)) = fill_in(&html) else {
             return Err(format!("no form at {url}, HTTP {status}:\n{html}").into());
         };

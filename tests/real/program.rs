@@ -1,12 +1,14 @@
 //! Programs that log in: one with `Login` and a `Session`, one with the machine and the drivers.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use authflow::http::Http;
 use authflow::loopback::{Loopback, Page, PendingCallback, Received};
-use authflow::session::{Error, MemoryStore, Store};
+use authflow::session::{Error, FileStore, Store as _};
 use authflow::{
     Action, AuthFlow, ClientBuilder, Event, Login, LoginSecrets, Notice, Secret, Session, Snapshot,
     State, Timestamp, Verdict,
@@ -17,18 +19,51 @@ use ureq::{Agent, SendBody};
 
 use crate::person::{self, Landing};
 
+/// A directory that is gone with whoever uses it.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let count = COUNT.fetch_add(1, Ordering::SeqCst);
+        let name = format!("authflow-real-{}-{count}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
 /// A program with a login of its own, which counts its token requests.
 pub struct Program {
     client: ClientBuilder,
-    store: Arc<MemoryStore>,
+    store: FileStore,
+    directory: Arc<Directory>,
     requests: Arc<AtomicUsize>,
 }
 
 impl Program {
     pub fn new(client: ClientBuilder) -> Self {
+        let directory = Arc::new(Directory::new());
         Self {
             client,
-            store: Arc::default(),
+            store: FileStore::at(directory.0.join("login.json")),
+            directory,
+            requests: Arc::default(),
+        }
+    }
+
+    /// Another program that shares its login: the same file.
+    pub fn sibling(&self) -> Self {
+        Self {
+            client: self.client.clone(),
+            store: self.store.clone(),
+            directory: Arc::clone(&self.directory),
             requests: Arc::default(),
         }
     }
@@ -41,7 +76,9 @@ impl Program {
     /// The same, with a change to the copy.
     pub fn restarted_with(&self, change: impl FnOnce(&mut Value)) -> Self {
         let new = Self::new(self.client.clone());
-        new.store.save(&changed(&self.saved(), change)).unwrap();
+        let lock = new.store.lock(Duration::ZERO).unwrap();
+        let changed = changed(&self.saved(), change);
+        new.store.save(&changed, &lock).unwrap();
         new
     }
 
@@ -82,7 +119,7 @@ impl Program {
         login.run().unwrap()
     }
 
-    fn login(&self) -> Login {
+    pub fn login(&self) -> Login {
         let requests = Arc::clone(&self.requests);
         let agent = Agent::config_builder()
             .middleware(
@@ -95,7 +132,7 @@ impl Program {
             )
             .build();
         Login::new(self.client.clone())
-            .store(Arc::clone(&self.store))
+            .store(self.store.clone())
             .http(Http::with_agent(agent.into()))
             .on_prompt(|_| ())
     }
