@@ -34,7 +34,7 @@
 //! | `POST /api/token` | `authorization_code`, `refresh_token` and `client_credentials` grants |
 //! | `POST /api/revoke` | empty, and the token is dead (RFC 7009); Spotify has no such endpoint |
 //! | `GET /v1/me` | alice's profile, or a 401 |
-//! | any method to `/v1/echo` | what came, for a good token; or a 401 |
+//! | `GET`, `POST`, `PUT`, `PATCH`, `DELETE` `/v1/echo` | what came, or a 401 |
 //!
 //! # What it is not
 //!
@@ -54,6 +54,8 @@
 
 mod api;
 mod builder;
+#[cfg(all(feature = "ureq", feature = "loopback", feature = "os-rng"))]
+mod check_store;
 mod desk;
 mod fault;
 mod http;
@@ -71,6 +73,8 @@ mod tests;
 mod token;
 
 pub use builder::FakeProviderBuilder;
+#[cfg(all(feature = "ureq", feature = "loopback", feature = "os-rng"))]
+pub use check_store::check_store;
 pub use fault::Fault;
 pub use person::{Answer, Landing, Person};
 pub use provider::FakeProvider;

@@ -58,7 +58,8 @@ impl FakeProvider {
     /// [`with_revocation`](FakeProviderBuilder::with_revocation).
     ///
     /// Revoking a refresh token ends its login, access tokens included; revoking an access token
-    /// ends that one only.
+    /// ends that one only. A refresh token that was replaced counts as unknown: revoking it is no
+    /// error and ends nothing.
     pub fn revocation_endpoint(&self) -> String {
         format!("{}/api/revoke", self.base_url)
     }
@@ -213,7 +214,7 @@ impl FakeProvider {
     }
 
     /// How many refresh tokens a refresh would work with: neither replaced nor revoked nor expired.
-    /// A login has one at most, so this is also how many logins are alive.
+    /// A login has one at most, so this is also how many logins can go on.
     pub fn live_refresh_tokens(&self) -> usize {
         let now = self.listener.house().now();
         self.server().live_refresh_tokens(now)

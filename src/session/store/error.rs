@@ -72,7 +72,11 @@ impl StoreError {
     pub fn from_io(what: &str, error: io::Error) -> Self {
         use io::ErrorKind as Io;
         let kind = match error.kind() {
-            Io::PermissionDenied | Io::ReadOnlyFilesystem => StoreErrorKind::Refused,
+            Io::PermissionDenied
+            | Io::ReadOnlyFilesystem
+            | Io::NotADirectory
+            | Io::IsADirectory
+            | Io::InvalidFilename => StoreErrorKind::Refused,
             Io::StorageFull | Io::QuotaExceeded | Io::FileTooLarge => StoreErrorKind::Full,
             _ => StoreErrorKind::Other,
         };

@@ -1,13 +1,14 @@
 //! A store in a file that only its owner can read.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Component, Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::flow::snapshot::{RestoreError, Snapshot};
+use crate::secret::Secret;
 use crate::session::store::{Store, StoreError, StoreErrorKind, StoreLock, permissions};
 
 /// Keeps a login in a file, for all processes of one user.
@@ -39,8 +40,11 @@ pub struct FileStore {
     owns_directory: bool,
 }
 
-/// Far more than any login needs.
-const MAX_SIZE: u64 = 1 << 20;
+/// More than any answer of a token endpoint can become, with everything in it quoted twice.
+const MAX_SIZE: usize = 4 << 20;
+
+/// How often a file may be exchanged between a look at it and its opening. Whoever saves does so.
+const MAX_EXCHANGES: usize = 1000;
 
 impl FileStore {
     /// The file `login.json` in this program's directory for state: `$XDG_STATE_HOME/APP`, or
@@ -77,7 +81,8 @@ impl FileStore {
     }
 
     /// A file of its own, beside this one, for one of several accounts: `login@NAME.json`. Any name
-    /// will do.
+    /// will do that fits into a file's: there, all but `a-z`, `0-9`, `-` and `_` takes three bytes for
+    /// each of its own.
     #[must_use]
     pub fn account(&self, name: &str) -> Self {
         let (mut file, extension) = self.name_parts();
@@ -108,7 +113,8 @@ impl FileStore {
                 let name = file.strip_prefix(&*start)?.strip_suffix(&*end)?;
                 unescape(name)
             });
-            names.extend(name);
+            let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+            names.extend(name.filter(|_| is_file));
         }
         names.sort();
         Ok(names)
@@ -154,9 +160,9 @@ impl FileStore {
         }
     }
 
-    fn beside(&self, ending: &str) -> PathBuf {
+    fn lock_file(&self) -> PathBuf {
         let mut name = self.path.file_name().unwrap_or_default().to_owned();
-        name.push(ending);
+        name.push(".lock");
         self.path.with_file_name(name)
     }
 
@@ -173,67 +179,115 @@ impl FileStore {
         StoreError::unreadable(error, self.location())
     }
 
-    /// A file of ours: no link, no pipe, nothing that somebody else put there.
-    fn open(&self, path: &Path, options: &OpenOptions) -> Result<Option<File>, StoreError> {
-        let looked_at = match fs::symlink_metadata(path) {
-            Ok(metadata) if !metadata.is_file() => {
+    /// What is at this path, if anything: no link, no pipe, nothing but a plain file.
+    fn look_at(&self, path: &Path) -> Result<Option<Metadata>, StoreError> {
+        match fs::symlink_metadata(path) {
+            Ok(metadata) if metadata.is_file() => Ok(Some(metadata)),
+            Ok(_) => {
                 let message = format!("{} is not a plain file: remove it", path.display());
-                return Err(StoreError::new(StoreErrorKind::Refused, message));
+                Err(StoreError::new(StoreErrorKind::Refused, message))
             }
-            Ok(metadata) => Some(metadata),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(self.fault("cannot look at", error)),
-        };
-        let file = match options.open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(self.fault("cannot open", error)),
-        };
-        let is_the_same = permissions::is_the_same(looked_at.as_ref(), &file)
-            .map_err(|error| self.fault("cannot look at", error))?;
-        if !is_the_same {
-            return Err(self.refused("it was exchanged while it was opened"));
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.fault("cannot look at", error)),
         }
-        permissions::make_private(&file).map_err(|error| self.fault("cannot make private", error))?;
-        Ok(Some(file))
+    }
+
+    /// A plain file, private from now on. `None` if there is none, and it is not to be made either.
+    fn open(
+        &self,
+        path: &Path,
+        options: &OpenOptions,
+        make: bool,
+    ) -> Result<Option<File>, StoreError> {
+        for _ in 0..MAX_EXCHANGES {
+            let looked_at = self.look_at(path)?;
+            let opened = match looked_at {
+                Some(_) => options.open(path),
+                None if make => options.clone().create_new(true).open(path),
+                None => return Ok(None),
+            };
+            let file = match opened {
+                Ok(file) => file,
+                Err(error) => match error.kind() {
+                    io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists => continue,
+                    _ => return Err(self.fault("cannot open", error)),
+                },
+            };
+            let is_the_same = permissions::is_the_same(looked_at.as_ref(), &file)
+                .map_err(|error| self.fault("cannot look at", error))?;
+            if is_the_same {
+                permissions::make_private(&file)
+                    .map_err(|error| self.fault("cannot make private", error))?;
+                return Ok(Some(file));
+            }
+        }
+        Err(self.refused("it is exchanged again and again while it is opened"))
     }
 
     fn make_directory(&self) -> Result<(), StoreError> {
-        let directory = self.directory();
-        permissions::create_directory(directory).map_err(|error| self.fault("no directory for", error))?;
-        self.check_directory()
+        permissions::create_directory(self.directory())
+            .map_err(|error| self.fault("no directory for", error))?;
+        self.check_directory()?;
+        Ok(())
     }
 
-    fn check_directory(&self) -> Result<(), StoreError> {
-        permissions::check_directory(self.directory(), self.owns_directory)
-            .map_err(|error| self.fault("no directory for", error))?
-            .map_err(|why| self.refused(why))
+    /// Whether there is a directory. One that is no safe place is an error.
+    fn check_directory(&self) -> Result<bool, StoreError> {
+        if self.path.file_name().is_none() {
+            return Err(self.refused("this names no file"));
+        }
+        match permissions::check_directory(self.directory(), self.owns_directory) {
+            Ok(Ok(())) => Ok(true),
+            Ok(Err(why)) => Err(self.refused(why)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(self.fault("no directory for", error)),
+        }
     }
 
     fn sync_directory(&self) -> Result<(), StoreError> {
-        permissions::sync_directory(self.directory()).map_err(|error| self.fault("cannot save", error))
+        permissions::sync_directory(self.directory())
+            .map_err(|error| self.fault("cannot save", error))
+    }
+
+    /// Where the next version is written: `.login.json.0123456789abcdef.tmp`.
+    fn temporary(&self, random: u64) -> PathBuf {
+        let mut name = OsString::from(".");
+        name.push(self.path.file_name().unwrap_or_default());
+        name.push(format!(".{random:016x}.tmp"));
+        self.directory().join(name)
     }
 
     /// What a writer that died has left behind. Whoever saves has the lock, so nobody needs it.
-    fn sweep(&self, start: &str) {
-        for entry in fs::read_dir(self.directory()).into_iter().flatten().flatten() {
-            let name = entry.file_name();
-            let is_left = |name: &str| name.starts_with(start) && name.ends_with(".tmp");
-            if name.to_str().is_some_and(is_left) {
+    fn sweep(&self) {
+        let own = self.path.file_name().unwrap_or_default();
+        let is_left = |name: &[u8]| {
+            let random = name
+                .strip_prefix(b".")
+                .and_then(|name| name.strip_prefix(own.as_encoded_bytes()))
+                .and_then(|name| name.strip_prefix(b"."))
+                .and_then(|name| name.strip_suffix(b".tmp"));
+            random.is_some_and(|name| name.len() == 16 && name.iter().all(u8::is_ascii_hexdigit))
+        };
+        for entry in fs::read_dir(self.directory())
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            if is_left(entry.file_name().as_encoded_bytes()) {
                 // Another save will try again.
                 let _ = fs::remove_file(entry.path());
             }
         }
     }
 
-    fn write(&self, temporary: &Path, snapshot: &Snapshot) -> io::Result<()> {
+    fn write(&self, temporary: &Path, json: &Secret) -> io::Result<()> {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         permissions::private(&mut options);
         let mut file = options.open(temporary)?;
-        file.write_all(snapshot.to_json().expose().as_bytes())?;
-        file.sync_all()?;
         permissions::check_owner(&file, self.directory())?;
+        file.write_all(json.expose().as_bytes())?;
+        file.sync_all()?;
         drop(file);
         rename(temporary, &self.path)
     }
@@ -241,17 +295,19 @@ impl FileStore {
 
 impl Store for FileStore {
     fn load(&self) -> Result<Option<Snapshot>, StoreError> {
+        if !self.check_directory()? {
+            return Ok(None);
+        }
         let mut options = OpenOptions::new();
         options.read(true);
-        let Some(file) = self.open(&self.path, &options)? else {
+        let Some(file) = self.open(&self.path, &options, false)? else {
             return Ok(None);
         };
-        self.check_directory()?;
         let mut json = zeroize::Zeroizing::new(Vec::new());
-        file.take(MAX_SIZE + 1)
+        file.take(MAX_SIZE as u64 + 1)
             .read_to_end(&mut json)
             .map_err(|error| self.fault("cannot read", error))?;
-        if json.len() as u64 > MAX_SIZE {
+        if json.len() > MAX_SIZE {
             return Err(self.unreadable(RestoreError::Damaged));
         }
         match Snapshot::from_json(&json) {
@@ -262,14 +318,17 @@ impl Store for FileStore {
 
     fn save(&self, snapshot: &Snapshot, _: &StoreLock) -> Result<(), StoreError> {
         self.make_directory()?;
-        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-        let start = format!(".{name}.");
-        self.sweep(&start);
+        self.look_at(&self.path)?;
+        let json = snapshot.to_json();
+        if json.expose().len() > MAX_SIZE {
+            let message = format!("{}: the login is too large", self.path.display());
+            return Err(StoreError::new(StoreErrorKind::Full, message));
+        }
+        self.sweep();
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(|_| self.refused("the system has no randomness"))?;
-        let random = u64::from_le_bytes(random);
-        let temporary = self.directory().join(format!("{start}{random:016x}.tmp"));
-        if let Err(error) = self.write(&temporary, snapshot) {
+        let temporary = self.temporary(u64::from_le_bytes(random));
+        if let Err(error) = self.write(&temporary, &json) {
             let _ = fs::remove_file(&temporary);
             return Err(self.fault("cannot save", error));
         }
@@ -279,20 +338,20 @@ impl Store for FileStore {
     fn lock(&self, timeout: Duration) -> Result<StoreLock, StoreError> {
         self.make_directory()?;
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
+        options.read(true).write(true);
         permissions::private(&mut options);
-        let file = self.open(&self.beside(".lock"), &options)?;
+        let file = self.open(&self.lock_file(), &options, true)?;
         let file = file.ok_or_else(|| self.refused("its lock file has gone"))?;
         // There is no lock with a time limit.
         let start = Instant::now();
         let mut pause = Duration::from_millis(1);
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(StoreLock::new(file)),
+                Ok(()) => return Ok(StoreLock::new(Held(file))),
                 Err(TryLockError::WouldBlock) => {}
                 Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
                     log::warn!("{}: this file system has no locks", self.path.display());
-                    return Ok(StoreLock::new(file));
+                    return Ok(StoreLock::new(()));
                 }
                 Err(TryLockError::Error(error)) => return Err(self.fault("cannot lock", error)),
             }
@@ -308,6 +367,17 @@ impl Store for FileStore {
 
     fn location(&self) -> Option<String> {
         Some(self.path.display().to_string())
+    }
+}
+
+/// Gives the lock back at once, also if a program that another thread is just starting has a copy of
+/// the handle for a moment.
+struct Held(File);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Closing the handle will do it, too.
+        let _ = self.0.unlock();
     }
 }
 

@@ -83,7 +83,11 @@ impl LocalLock {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let mut is_held = self.0.is_held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut is_held = self
+            .0
+            .is_held
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         *is_held = false;
         drop(is_held);
         self.0.freed.notify_one();

@@ -37,9 +37,11 @@ mod imp {
 
     pub(crate) fn check_directory(path: &Path, is_own: bool) -> io::Result<Checked> {
         let mode = fs::metadata(path)?.mode();
-        if is_own && mode & OTHERS != 0 {
-            fs::set_permissions(path, Permissions::from_mode(0o700))?;
-        } else if mode & OTHERS_WRITE != 0 {
+        let is_set_right = is_own
+            && mode & OTHERS != 0
+            && fs::set_permissions(path, Permissions::from_mode(0o700)).is_ok();
+        // That others can look into it is no harm: what is in it is private, too.
+        if mode & OTHERS_WRITE != 0 && !is_set_right {
             return Ok(Err(
                 "others can write to its directory: choose another, or chmod go-w it",
             ));
@@ -67,7 +69,11 @@ mod imp {
     }
 
     pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
-        File::open(path)?.sync_all()
+        match File::open(path)?.sync_all() {
+            // There are file systems that do not know how to.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+            result => result,
+        }
     }
 }
 

@@ -1,11 +1,15 @@
 //! The pure rules request by request, and the whole thing over real sockets.
 
+mod api;
 mod authorize;
+mod confidential;
+mod crowd;
 mod faults;
 mod http;
 mod lifetime;
 mod person;
 mod refresh;
+mod revocation;
 mod token;
 
 use std::collections::HashMap;
@@ -151,6 +155,14 @@ fn me(server: &mut Server, access_token: &str, now: Duration) -> Reply {
     )
 }
 
+fn echo(server: &mut Server, access_token: &str, now: Duration) -> Reply {
+    let bearer = format!("Bearer {access_token}");
+    server.handle(
+        &Request::get("/v1/echo").with_header("Authorization", &bearer),
+        now,
+    )
+}
+
 // --- over sockets -----------------------------------------------------------------------------
 
 fn connect(provider: &FakeProvider) -> TcpStream {
@@ -160,11 +172,19 @@ fn connect(provider: &FakeProvider) -> TcpStream {
 }
 
 fn token_request(form: &str) -> String {
+    form_request("/api/token", form)
+}
+
+fn form_request(path: &str, form: &str) -> String {
     format!(
-        "POST /api/token HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\
+        "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\
          Content-Type: application/x-www-form-urlencoded\r\n\r\n{form}",
         form.len()
     )
+}
+
+fn api_request(access_token: &str) -> String {
+    format!("GET /v1/me HTTP/1.1\r\nAuthorization: Bearer {access_token}\r\n\r\n")
 }
 
 /// One request on a keep-alive connection; `None` if the provider hung up instead of answering.
