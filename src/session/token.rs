@@ -42,7 +42,7 @@ impl AccessToken {
         self.inner.authorization.clone().map_err(Error::NotBearer)
     }
 
-    /// Its serial, for [`Session::token_rejected`].
+    /// Its serial, for [`Session::token_rejected`](crate::Session::token_rejected).
     #[must_use]
     pub fn serial(&self) -> TokenSerial {
         self.inner.serial

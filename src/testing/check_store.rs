@@ -1,9 +1,9 @@
 //! Whether a store keeps the contract.
 
 use std::panic::resume_unwind;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -52,8 +52,8 @@ fn check_within<S: Store>(patience: Duration, open: &(impl Fn() -> S + Sync)) {
     let check = Check { open, patience };
     check.saves();
     check.replaces();
-    check.says_nothing();
     check.keeps_out();
+    check.says_nothing();
     check.gives_back();
     check.waits();
     check.reads_past_the_lock();
@@ -108,7 +108,11 @@ impl<S: Store, F: Fn() -> S + Sync> Check<'_, F> {
         for number in 0..50 {
             self.save(&one, &numbered(number));
         }
-        expect(&other, &numbered(49), "many saves in a row do not end with the last");
+        expect(
+            &other,
+            &numbered(49),
+            "many saves in a row do not end with the last",
+        );
     }
 
     fn says_nothing(&self) {
@@ -206,22 +210,31 @@ impl<S: Store, F: Fn() -> S + Sync> Check<'_, F> {
         self.save(&self.open(), &numbered(0));
         let (start, inside) = (Barrier::new(THREADS), AtomicUsize::new(0));
         let was_alone = AtomicBool::new(true);
-        let count = || {
-            let store = self.open();
+        let count = |store: S| {
             start.wait();
             for _ in 0..ROUNDS {
                 let held = self.lock(&store);
                 let others = inside.fetch_add(1, Ordering::SeqCst);
                 was_alone.fetch_and(others == 0, Ordering::SeqCst);
-                let number = number_of(done("load", store.load()).as_ref());
-                done("save", store.save(&numbered(number + 1), &held));
+                let loaded = done("load", store.load());
+                match loaded.as_ref().and_then(number_of) {
+                    Some(number) => done("save", store.save(&numbered(number + 1), &held)),
+                    None => broken("`load` does not see what was saved"),
+                }
                 inside.fetch_sub(1, Ordering::SeqCst);
                 drop(held);
             }
         };
         thread::scope(|scope| {
-            for _ in 0..THREADS {
-                scope.spawn(count);
+            let stores: Vec<_> = (0..THREADS).map(|_| self.open()).collect();
+            let threads: Vec<_> = stores
+                .into_iter()
+                .map(|store| scope.spawn(|| count(store)))
+                .collect();
+            for thread in threads {
+                if let Err(panic) = thread.join() {
+                    resume_unwind(panic);
+                }
             }
         });
         if !was_alone.into_inner() {
@@ -331,13 +344,10 @@ fn numbered(number: usize) -> Snapshot {
     snapshot(Some(session(&format!("{ACCESS}-{number}"))))
 }
 
-fn number_of(snapshot: Option<&Snapshot>) -> usize {
-    let number = snapshot.and_then(|snapshot| {
-        let snapshot: Value = serde_json::from_str(snapshot.to_json().expose()).ok()?;
-        let token = snapshot["session"]["access_token"].as_str()?;
-        token.strip_prefix(ACCESS)?.strip_prefix('-')?.parse().ok()
-    });
-    number.unwrap_or_else(|| broken("`load` does not see what was saved"))
+fn number_of(snapshot: &Snapshot) -> Option<usize> {
+    let snapshot: Value = serde_json::from_str(snapshot.to_json().expose()).ok()?;
+    let token = snapshot["session"]["access_token"].as_str()?;
+    token.strip_prefix(ACCESS)?.strip_prefix('-')?.parse().ok()
 }
 
 fn full() -> Snapshot {
