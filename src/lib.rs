@@ -140,6 +140,11 @@
 //!
 //! [`Login`] and [`Session`] need `ureq`, `loopback` and `os-rng`; they bring [`session::FileStore`].
 //!
+//! # Coming from elsewhere
+//!
+//! The guide [`migration`](guide::migration) has the counterpart of each part of SpotifyAPI-NET, and,
+//! shorter, of `oauth2`, `rspotify` and `librespot-oauth`.
+//!
 //! # What is left out
 //!
 //! - **The implicit grant and the password grant.** OAuth 2.1 drops both, and Spotify ended the first
@@ -178,6 +183,8 @@
 mod driver;
 mod error;
 mod flow;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 mod provider;
 mod secret;
 #[cfg(all(feature = "ureq", feature = "loopback", feature = "os-rng"))]

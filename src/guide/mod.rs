@@ -1,0 +1,4 @@
+//! Guides. Their code is compiled as tests.
+
+#[doc = include_str!("migration.md")]
+pub mod migration {}
