@@ -57,6 +57,7 @@ fn everything_may_go_to_any_thread() {
     assert_send_sync::<Client>();
     assert_send_sync::<ClientAuth>();
     assert_send_sync::<ClientBuilder>();
+    assert_send_sync::<ClientCredentialsRequest>();
     assert_send_sync::<ConfigError>();
     assert_send_sync::<Event>();
     assert_send_sync::<Extra>();
@@ -77,6 +78,7 @@ fn everything_may_go_to_any_thread() {
     assert_send_sync::<RepairStep>();
     assert_send_sync::<RequestId>();
     assert_send_sync::<RestoreError>();
+    assert_send_sync::<RevocationRequest>();
     assert_send_sync::<Scopes>();
     assert_send_sync::<Secret>();
     assert_send_sync::<Snapshot>();
@@ -84,6 +86,7 @@ fn everything_may_go_to_any_thread() {
     assert_send_sync::<Timestamp>();
     assert_send_sync::<TokenSerial>();
     assert_send_sync::<TokenSet>();
+    assert_send_sync::<TokenSwap>();
     assert_send_sync::<TokenType>();
     assert_send_sync::<TransportError>();
     assert_send_sync::<TransportErrorKind>();
@@ -96,6 +99,8 @@ fn everything_may_go_to_any_thread() {
 #[test]
 fn the_fake_provider_may_go_to_any_thread() {
     assert_send_sync::<testing::Answer>();
+    assert_send_sync::<testing::ApiRequest>();
+    assert_send_sync::<testing::RevokeRequest>();
     assert_send_sync::<testing::FakeProvider>();
     assert_send_sync::<testing::FakeProviderBuilder>();
     assert_send_sync::<testing::Fault>();
@@ -134,12 +139,21 @@ fn the_listener_may_go_to_any_thread() {
 fn a_session_may_go_to_any_thread() {
     assert_send_sync::<Session>();
     assert_send_sync::<session::AccessToken>();
+    assert_send_sync::<session::ApiRequest>();
     assert_send_sync::<session::ApiResponse>();
     assert_send_sync::<session::Error>();
+    assert_send_sync::<session::FileStore>();
+    assert_send_sync::<session::LocalLock>();
+    assert_send_sync::<session::LoginControl>();
     assert_send_sync::<session::MemoryStore>();
+    assert_send_sync::<session::PasteError>();
+    assert_send_sync::<session::PendingLogin>();
+    assert_send_sync::<session::Revocation>();
     assert_send_sync::<session::StoreError>();
 
     // What it is told to do runs once, in its own thread.
     fn assert_sent<T: Send + Debug + 'static>() {}
     assert_sent::<Login>();
+    assert_sent::<session::ClientCredentials>();
+    assert_sent::<session::StoreLock>();
 }
