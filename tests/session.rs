@@ -12,8 +12,8 @@ use authflow::session::{AccessToken, Error};
 use authflow::testing::{FakeProvider, Fault, Rotation};
 use authflow::{AuthFlow, Cause, Session, State, Timestamp, TokenSet, WhatNow};
 use support::login::{
-    at_once, client_of, ended, hour, logged_in, number, server, session, session_of,
-    store_error, text,
+    at_once, client_of, ended, hour, logged_in, number, server, session, session_of, store_error,
+    text,
 };
 use support::raw::{PATIENCE, Server, eventually, json, response, tokens, within};
 

@@ -571,7 +571,9 @@ impl Machine {
             .map(|(at, lifetime)| at.saturating_add(lifetime));
         let rest = set.rest.map(|rest| *rest);
         let has_ended = rest.as_ref().is_some_and(|rest| rest.expired);
-        let is_rejected = rest.as_ref().is_some_and(|rest| rest.refresh_token_rejected);
+        let is_rejected = rest
+            .as_ref()
+            .is_some_and(|rest| rest.refresh_token_rejected);
         let rest = rest.unwrap_or_else(|| Rest::unknown(now, refresh_token_expires_at));
         let mut session = Session::new(Tokens {
             serial: TokenSerial(self.serials),

@@ -214,7 +214,13 @@ impl AuthFlow {
             ("code", code.trim()),
             ("state", login.secrets.state.expose()),
         ];
-        query.extend(self.client.provider.issuer.as_deref().map(|iss| ("iss", iss)));
+        query.extend(
+            self.client
+                .provider
+                .issuer
+                .as_deref()
+                .map(|iss| ("iss", iss)),
+        );
         Some(CallbackUrl::from_query(&form::encode(&query)))
     }
 

@@ -169,11 +169,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// As [`AuthFlow::restore`](crate::AuthFlow::restore).
-    pub fn tokens(
-        self,
-        client: &Client,
-        now: Timestamp,
-    ) -> Result<Option<TokenSet>, RestoreError> {
+    pub fn tokens(self, client: &Client, now: Timestamp) -> Result<Option<TokenSet>, RestoreError> {
         let session = self.without_login().restore(client, now)?.session;
         Ok(session.map(|session| TokenSet {
             access_token: session.tokens.access_token,
@@ -209,8 +205,7 @@ impl Snapshot {
                 session.expired,
             ))
         };
-        let is_same_client =
-            self.provider == other.provider && self.client_id == other.client_id;
+        let is_same_client = self.provider == other.provider && self.client_id == other.client_id;
         is_same_client && own(self) == own(other)
     }
 

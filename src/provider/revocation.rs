@@ -20,12 +20,7 @@ pub struct RevocationRequest {
 impl RevocationRequest {
     /// `None` if the provider has no revocation endpoint, or if the tokens are a token swap's, which
     /// the provider does not know.
-    pub(crate) fn new(
-        client: &Client,
-        token: &Secret,
-        hint: &str,
-        now: Timestamp,
-    ) -> Option<Self> {
+    pub(crate) fn new(client: &Client, token: &Secret, hint: &str, now: Timestamp) -> Option<Self> {
         let endpoint = client.provider.revocation_endpoint.as_ref()?;
         if client.swap.is_some() {
             return None;

@@ -156,7 +156,10 @@ impl Remote {
     /// Waits for something to happen, where no listener does.
     pub(super) fn wait(&self, timeout: Duration) {
         let is_quiet = |queue: &mut Queue| !queue.cancelled && queue.pasted.is_empty();
-        drop(self.changed.wait_timeout_while(self.queue(), timeout, is_quiet));
+        drop(
+            self.changed
+                .wait_timeout_while(self.queue(), timeout, is_quiet),
+        );
     }
 }
 

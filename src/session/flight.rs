@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use crate::driver::http::Http;
 use crate::error::{Failure, WhatNow};
+use crate::flow::State;
 use crate::flow::action::Action;
 use crate::flow::client_credentials::ClientCredentialsRequest;
 use crate::flow::event::Event;
 use crate::flow::notice::Notice;
 use crate::flow::snapshot::Snapshot;
-use crate::flow::State;
 use crate::session::hooks::{Hooks, News};
 use crate::session::shared::Shared;
 use crate::session::store::{Store, StoreError, StoreErrorKind, StoreLock};
@@ -100,7 +100,8 @@ impl Session {
             Ok((lock, inner.store.load()?))
         });
         shared = relocked;
-        let adopted = locked.and_then(|(lock, loaded)| Ok((lock, self.adopt(&mut shared, loaded)?)));
+        let adopted =
+            locked.and_then(|(lock, loaded)| Ok((lock, self.adopt(&mut shared, loaded)?)));
         let (lock, adopted) = match adopted {
             Ok(adopted) => adopted,
             Err(error) => {
@@ -345,7 +346,9 @@ impl Session {
         }
         let now = Timestamp::now();
         let event = if has_session {
-            let tokens = loaded.clone().map(|saved| saved.tokens(shared.flow.client(), now));
+            let tokens = loaded
+                .clone()
+                .map(|saved| saved.tokens(shared.flow.client(), now));
             let tokens = tokens.transpose().map_err(|error| self.unreadable(error))?;
             match tokens.flatten() {
                 Some(tokens) => Event::AdoptTokens(tokens),

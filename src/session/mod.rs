@@ -42,9 +42,7 @@ pub use login::Login;
 pub use pending::PendingLogin;
 #[cfg(feature = "keyring")]
 pub use store::KeyringStore;
-pub use store::{
-    FileStore, LocalLock, MemoryStore, Store, StoreError, StoreErrorKind, StoreLock,
-};
+pub use store::{FileStore, LocalLock, MemoryStore, Store, StoreError, StoreErrorKind, StoreLock};
 pub use token::AccessToken;
 
 /// A person who is logged in. Cheap to clone; clones are the same session, on any thread.
@@ -86,11 +84,7 @@ impl Session {
                 http: parts.http,
                 store: parts.store,
                 is_app: parts.is_app,
-                shared: Mutex::new(Shared::new(
-                    parts.flow,
-                    parts.stored,
-                    parts.replaces_stored,
-                )),
+                shared: Mutex::new(Shared::new(parts.flow, parts.stored, parts.replaces_stored)),
                 changed: Condvar::new(),
                 hooks: Mutex::new(Hooks::default()),
             }),

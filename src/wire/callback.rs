@@ -115,9 +115,7 @@ impl fmt::Display for IgnoredCallback {
             IgnoredReason::StateMissing => {
                 "the state is missing: copy the whole address, not only the code"
             }
-            IgnoredReason::StateMismatch => {
-                "this is the answer to another login, or a forged one"
-            }
+            IgnoredReason::StateMismatch => "this is the answer to another login, or a forged one",
             IgnoredReason::CodeAndError => "the address has both a code and an error",
             IgnoredReason::Nothing => {
                 "there is no code in this: copy the whole address that the browser ended up at"
