@@ -28,6 +28,7 @@ use crate::time::Timestamp;
 use crate::wire::authorize::AuthorizationUrl;
 use crate::wire::callback::CallbackUrl;
 use crate::wire::form;
+#[cfg(all(feature = "ureq", feature = "loopback", feature = "os-rng"))]
 use crate::wire::http::RequestId;
 use crate::wire::scope::Scopes;
 use crate::wire::token_response::{Extra, TokenType};
@@ -243,6 +244,16 @@ impl AuthFlow {
         Snapshot::save(&self.machine, &self.client)
     }
 
+    /// The client.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+}
+
+/// What a session asks besides.
+#[cfg(all(feature = "ureq", feature = "loopback", feature = "os-rng"))]
+impl AuthFlow {
     pub(crate) fn shared_client(&self) -> Arc<Client> {
         Arc::clone(&self.client)
     }
@@ -273,12 +284,6 @@ impl AuthFlow {
     pub(crate) fn renewal_due(&self) -> Option<(Timestamp, Timestamp)> {
         let tokens = &self.machine.session.as_ref()?.tokens;
         Some((tokens.refresh_at(&self.client)?, tokens.obtained_at))
-    }
-
-    /// The client.
-    #[must_use]
-    pub fn client(&self) -> &Client {
-        &self.client
     }
 }
 

@@ -195,6 +195,7 @@ impl Snapshot {
     }
 
     /// Whether another snapshot has the same client's same tokens, and as much is known of their end.
+    #[cfg(all(feature = "ureq", feature = "loopback", feature = "os-rng"))]
     pub(crate) fn has_tokens_of(&self, other: &Self) -> bool {
         let own = |snapshot: &Self| {
             let session = snapshot.session.as_ref()?;
