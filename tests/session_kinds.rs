@@ -5,14 +5,17 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use authflow::session::{ApiRequest, ClientCredentials, Error, MemoryStore, StoreErrorKind};
+use authflow::session::{
+    ApiRequest, ClientCredentials, Error, FileStore, MemoryStore, Store, StoreError,
+    StoreErrorKind, StoreLock,
+};
 use authflow::testing::{Answer, FakeProvider};
 use authflow::{
-    ClientBuilder, ConfigError, Misuse, RestoreError, Session, State, Timestamp, TokenSet,
-    TokenSwap, WhatNow,
+    ClientBuilder, ConfigError, Misuse, RestoreError, Session, Snapshot, State, Timestamp,
+    TokenSet, TokenSwap, WhatNow,
 };
 use support::login::{
     TestStore, at_once, client_of, edited, ended, expired, hour, json, logged_in, login, number,
@@ -151,6 +154,23 @@ fn two_processes_of_an_app_ask_for_one_token_between_them() {
     assert_eq!(text(second.access_token()), "AT-1");
     assert_eq!(text(session().session().unwrap().access_token()), "AT-1");
     assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
+fn an_app_and_a_person_do_not_take_each_others_tokens() {
+    let server = issuing(3600);
+    let (persons, apps) = (TestStore::new(), TestStore::new());
+    let app = |store: &TestStore| ClientCredentials::new(app(&server)).store(store.clone());
+    let person = |store: &TestStore| login(client_of(&server)).store(store.clone());
+    let others = StoreErrorKind::Unreadable(RestoreError::OtherClient);
+    let is_refused = |error: Error| matches!(error, Error::Store(error) if error.kind() == others);
+    person(&persons).adopt(hour()).unwrap();
+    assert!(is_refused(app(&persons).session().unwrap_err()));
+    let running = app(&apps).session().unwrap();
+    running.access_token().unwrap();
+    assert!(is_refused(person(&apps).run().unwrap_err()));
+    apps.put(persons.last());
+    assert!(is_refused(running.refresh().unwrap_err()));
 }
 
 #[test]
@@ -304,6 +324,45 @@ fn what_is_stored_and_unusable_is_replaced_by_a_login_that_worked_and_by_no_othe
 }
 
 #[test]
+fn what_replaces_something_unusable_is_saved_as_soon_as_it_can_be() {
+    let directory = std::env::temp_dir().join(format!("authflow-kinds-{}", std::process::id()));
+    let store = FileStore::at(directory.join("login.json"));
+    drop(store.lock(PATIENCE).unwrap());
+    std::fs::write(store.path(), "damaged").unwrap();
+    let provider = FakeProvider::start().unwrap();
+    let (opener, _sight) = person(Answer::Allow);
+    let failing = FailsOnce(store.clone(), AtomicBool::new(true));
+    let login = login(provider.client()).store(failing).ignore_stored();
+    let Err(Error::NotSaved { session, .. }) = login.opener(opener).run() else {
+        panic!("it was saved")
+    };
+    session.access_token().unwrap();
+    let kept = store.load().unwrap();
+    std::fs::remove_dir_all(directory).unwrap();
+    assert!(kept.unwrap().has_session());
+}
+
+/// A disk that is full once.
+struct FailsOnce(FileStore, AtomicBool);
+
+impl Store for FailsOnce {
+    fn load(&self) -> Result<Option<Snapshot>, StoreError> {
+        self.0.load()
+    }
+
+    fn save(&self, snapshot: &Snapshot, lock: &StoreLock) -> Result<(), StoreError> {
+        match self.1.swap(false, Ordering::SeqCst) {
+            true => Err(store_error("the disk is full")),
+            false => self.0.save(snapshot, lock),
+        }
+    }
+
+    fn lock(&self, timeout: Duration) -> Result<StoreLock, StoreError> {
+        self.0.lock(timeout)
+    }
+}
+
+#[test]
 fn a_new_login_is_not_lost_to_what_another_process_saves_meanwhile() {
     let provider = FakeProvider::start().unwrap();
     let (old, store) = logged_in(&provider);
@@ -338,7 +397,6 @@ fn a_new_login_is_not_lost_to_what_another_process_saves_meanwhile() {
 
 #[test]
 fn a_store_that_is_busy_does_not_keep_a_good_token_back() {
-    use authflow::session::Store as _;
     let server = issuing(3600);
     let store = Arc::new(MemoryStore::new());
     // Due for a refresh, but good for half a minute more.

@@ -23,7 +23,7 @@ fn the_main_types_have_these_sizes() {
     assert_size::<Action>(128);
     assert_size::<Notice>(128);
     assert_size::<Failure>(112);
-    assert_size::<Snapshot>(368);
+    assert_size::<Snapshot>(376);
     assert_size::<Client>(392);
     assert_size::<Secret>(24);
     assert_size::<Timestamp>(8);

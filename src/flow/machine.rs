@@ -626,7 +626,7 @@ impl Session {
         self.tokens.refresh_token.is_some() && self.refresh != Refresh::Rejected
     }
 
-    #[cfg(all(feature = "ureq", feature = "loopback", feature = "os-rng"))]
+    #[allow(dead_code, reason = "for the session, which is not always built")]
     pub(crate) fn is_refreshing(&self, id: RequestId) -> bool {
         matches!(self.refresh, Refresh::InFlight { sent, .. } if sent.id == id)
     }

@@ -37,6 +37,9 @@ pub struct Snapshot {
     token_endpoint: String,
     #[serde(default)]
     client_id: String,
+    /// Tokens of the app's own, which no person's session may take for its own, nor the reverse.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    app: bool,
     #[serde(default)]
     requests: u64,
     #[serde(default)]
@@ -194,8 +197,20 @@ impl Snapshot {
         self
     }
 
+    /// The same, marked as an app's own.
+    #[allow(dead_code, reason = "for the session, which is not always built")]
+    pub(crate) fn of_app(mut self, is_app: bool) -> Self {
+        self.app = is_app;
+        self
+    }
+
+    #[allow(dead_code, reason = "for the session, which is not always built")]
+    pub(crate) fn is_of_app(&self) -> bool {
+        self.app
+    }
+
     /// Whether another snapshot has the same client's same tokens, and as much is known of their end.
-    #[cfg(all(feature = "ureq", feature = "loopback", feature = "os-rng"))]
+    #[allow(dead_code, reason = "for the session, which is not always built")]
     pub(crate) fn has_tokens_of(&self, other: &Self) -> bool {
         let own = |snapshot: &Self| {
             let session = snapshot.session.as_ref()?;
@@ -206,7 +221,9 @@ impl Snapshot {
                 session.expired,
             ))
         };
-        let is_same_client = self.provider == other.provider && self.client_id == other.client_id;
+        let is_same_client = self.provider == other.provider
+            && self.client_id == other.client_id
+            && self.app == other.app;
         is_same_client && own(self) == own(other)
     }
 
@@ -220,6 +237,7 @@ impl Snapshot {
             provider: client.provider.id().to_owned(),
             token_endpoint: client.refresh_endpoint().as_str().to_owned(),
             client_id: client.id.clone(),
+            app: false,
             requests: machine.requests,
             serials: machine.serials,
             login: login.map(|login| SavedLogin {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::driver::http::Http;
 use crate::flow::AuthFlow;
 use crate::flow::client_credentials::ClientCredentialsRequest;
-use crate::flow::snapshot::Snapshot;
+use crate::flow::snapshot::{RestoreError, Snapshot};
 use crate::provider::client::{Client, ClientBuilder};
 use crate::session::store::{MemoryStore, Store, StoreError};
 use crate::session::{Error, Parts, Session};
@@ -48,8 +48,7 @@ impl ClientCredentials {
     }
 
     /// Where the token is kept, so that several processes ask for one between them. The default is
-    /// memory. A store of a person's login is refused, if it is another client's, or else lost: give
-    /// each its own.
+    /// memory. A store that holds a person's login is refused: give each its own.
     pub fn store(mut self, store: impl Store + 'static) -> Self {
         self.store = Arc::new(store);
         self
@@ -70,7 +69,7 @@ impl ClientCredentials {
         let client = Arc::new(self.client.build()?);
         ClientCredentialsRequest::new(&client, Timestamp::now())?;
         let stored = self.store.load()?;
-        let flow = restore(&client, stored.clone(), &*self.store)?;
+        let flow = restore(&client, stored.clone(), &*self.store, true)?;
         Ok(Session::new(Parts {
             http: self.http,
             store: self.store,
@@ -88,11 +87,17 @@ pub(super) fn restore(
     client: &Arc<Client>,
     stored: Option<Snapshot>,
     store: &dyn Store,
+    is_app: bool,
 ) -> Result<AuthFlow, StoreError> {
     let client = Arc::clone(client);
+    let unreadable = |error| StoreError::unreadable(error, store.location());
     match stored {
-        Some(saved) => AuthFlow::restore(client, saved.without_login(), Timestamp::now())
-            .map_err(|error| StoreError::unreadable(error, store.location())),
+        Some(saved) if saved.has_session() && saved.is_of_app() != is_app => {
+            Err(unreadable(RestoreError::OtherClient))
+        }
+        Some(saved) => {
+            AuthFlow::restore(client, saved.without_login(), Timestamp::now()).map_err(unreadable)
+        }
         None => Ok(AuthFlow::new(client)),
     }
 }

@@ -13,7 +13,8 @@ use crate::driver::loopback::Canceller;
 use crate::wire::callback::IgnoredCallback;
 
 /// Reaches a [`Login`](crate::Login) that waits for the person. Cheap to clone, for any thread; from
-/// [`Login::control`](crate::Login::control).
+/// [`Login::control`](crate::Login::control). Not for the login's own hooks: pasting there would wait for
+/// itself.
 #[derive(Clone)]
 pub struct LoginControl {
     pub(super) remote: Arc<Remote>,

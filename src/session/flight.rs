@@ -16,7 +16,7 @@ use crate::flow::action::Action;
 use crate::flow::client_credentials::ClientCredentialsRequest;
 use crate::flow::event::Event;
 use crate::flow::notice::Notice;
-use crate::flow::snapshot::Snapshot;
+use crate::flow::snapshot::{RestoreError, Snapshot};
 use crate::session::hooks::{Hooks, News};
 use crate::session::shared::Shared;
 use crate::session::store::{Store, StoreError, StoreErrorKind, StoreLock};
@@ -95,10 +95,9 @@ impl Session {
         // Somebody else's refresh is worth waiting for only if there is no token without it.
         let is_urgent = !is_tick || shared.usable_token().is_none();
         let patience = if is_urgent { PATIENCE } else { Duration::ZERO };
-        let (relocked, locked) = self.unlocked(shared, |inner| {
-            let lock = inner.store.lock(patience)?;
-            Ok((lock, inner.store.load()?))
-        });
+        let replaces = shared.replaces_stored;
+        let (relocked, locked) =
+            self.unlocked(shared, |inner| lock_and_load(inner, patience, replaces));
         shared = relocked;
         let adopted =
             locked.and_then(|(lock, loaded)| Ok((lock, self.adopt(&mut shared, loaded)?)));
@@ -250,10 +249,8 @@ impl Session {
 
     /// The store's lock, if it is free and nobody has saved anything since.
     fn lock_unchanged<'a>(&'a self, shared: Guard<'a>) -> (Guard<'a>, Option<StoreLock>) {
-        let (shared, locked) = self.unlocked(shared, |inner| {
-            let lock = inner.store.lock(Duration::ZERO)?;
-            Ok::<_, StoreError>((lock, inner.store.load()?))
-        });
+        let (shared, locked) =
+            self.unlocked(shared, |inner| lock_and_load(inner, Duration::ZERO, false));
         let lock = locked
             .ok()
             .filter(|(_, loaded)| shared.is_stored(loaded.as_ref()))
@@ -281,11 +278,8 @@ impl Session {
             Some(_) => None,
             None => {
                 let replaces = shared.replaces_stored;
-                let (relocked, locked) = self.unlocked(shared, |inner| {
-                    let lock = inner.store.lock(PATIENCE)?;
-                    let loaded = if replaces { None } else { inner.store.load()? };
-                    Ok((lock, loaded))
-                });
+                let (relocked, locked) =
+                    self.unlocked(shared, |inner| lock_and_load(inner, PATIENCE, replaces));
                 shared = relocked;
                 let adopted = locked.and_then(|(lock, loaded)| {
                     if is_new || must_save {
@@ -309,6 +303,7 @@ impl Session {
             return shared;
         };
         let snapshot = shared.flow.snapshot().without_login();
+        let snapshot = snapshot.of_app(self.inner.is_app);
         let is_there = match &shared.stored {
             Some(stored) => stored.has_tokens_of(&snapshot),
             None => !snapshot.has_session(),
@@ -340,9 +335,12 @@ impl Session {
     fn adopt(&self, shared: &mut Shared, loaded: Option<Snapshot>) -> Result<bool, StoreError> {
         let is_same = shared.is_stored(loaded.as_ref());
         let has_session = loaded.as_ref().is_some_and(Snapshot::has_session);
-        if is_same || shared.is_ended || shared.is_new_login {
+        if is_same || shared.is_ended || shared.is_new_login || shared.replaces_stored {
             shared.stored = loaded;
             return Ok(false);
+        }
+        if has_session && loaded.as_ref().map(Snapshot::is_of_app) != Some(self.inner.is_app) {
+            return Err(self.unreadable(RestoreError::OtherClient));
         }
         let now = Timestamp::now();
         let event = if has_session {
@@ -376,7 +374,7 @@ impl Session {
         Ok(true)
     }
 
-    pub(super) fn unreadable(&self, error: crate::flow::snapshot::RestoreError) -> StoreError {
+    pub(super) fn unreadable(&self, error: RestoreError) -> StoreError {
         StoreError::unreadable(error, self.inner.store.location())
     }
 
@@ -471,6 +469,17 @@ impl Session {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The store's lock, and what the store holds, unless that is no good and is to be replaced.
+fn lock_and_load(
+    inner: &Inner,
+    patience: Duration,
+    replaces: bool,
+) -> Result<(StoreLock, Option<Snapshot>), StoreError> {
+    let lock = inner.store.lock(patience)?;
+    let loaded = if replaces { None } else { inner.store.load()? };
+    Ok((lock, loaded))
 }
 
 /// Says that the work is over, if it ends by a panic.

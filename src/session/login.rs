@@ -276,7 +276,7 @@ fn open_session(
     replaces_stored: bool,
 ) -> Result<Session, Error> {
     let stored = if replaces_stored { None } else { store.load()? };
-    let flow = restore(client, stored.clone(), &*store)?;
+    let flow = restore(client, stored.clone(), &*store, false)?;
     Ok(Session::new(Parts {
         http,
         store,
