@@ -8,7 +8,7 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,27 +16,10 @@ use std::time::Duration;
 use authflow::session::{KeyringStore, Store as _, StoreError, StoreErrorKind};
 use authflow::{Client, Provider, RestoreError, Snapshot, Timestamp, TokenSet};
 use keyring_core::{CredentialStore, Entry, Error, mock};
+use support::directory::Directory;
 use support::login::saved;
 
 const NOW: Duration = Duration::ZERO;
-
-/// A directory that is gone with the test.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new(name: &str) -> Self {
-        let name = format!("authflow-keyring-{name}-{}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 fn login(token: &str) -> Snapshot {
     let provider = Provider::builder("https://as.example/authorize", "https://as.example/token");
@@ -51,10 +34,10 @@ fn save(store: &KeyringStore, snapshot: &Snapshot) -> Result<(), StoreError> {
 
 // --- a mock keyring -------------------------------------------------------------------------------
 
-fn mocked(name: &str) -> (KeyringStore, Arc<CredentialStore>, Directory) {
-    let directory = Directory::new(name);
+fn mocked() -> (KeyringStore, Arc<CredentialStore>, Directory) {
+    let directory = Directory::new();
     let keyring: Arc<CredentialStore> = mock::Store::new().unwrap();
-    let lock = directory.0.join("own").join("keyring");
+    let lock = directory.path().join("own").join("keyring");
     let store = KeyringStore::with_keyring(keyring.clone(), "app", lock);
     (store, keyring, directory)
 }
@@ -66,7 +49,7 @@ fn entry(keyring: &Arc<CredentialStore>) -> Entry {
 
 #[test]
 fn what_is_saved_is_loaded_replaced_and_removed() {
-    let (store, _, _directory) = mocked("round");
+    let (store, _, _directory) = mocked();
     assert_eq!(store.load().unwrap(), None);
     for token in ["AT-1", "AT-2"] {
         save(&store, &login(token)).unwrap();
@@ -86,7 +69,7 @@ fn login_of(store: &KeyringStore, token: &str) -> Snapshot {
 
 #[test]
 fn accounts_have_entries_and_locks_of_their_own() {
-    let (store, _, _directory) = mocked("accounts");
+    let (store, _, _directory) = mocked();
     let (alice, bob) = (store.account("alice"), store.account("b/o b"));
     save(&alice, &login("AT-alice")).unwrap();
     save(&bob, &login("AT-bob")).unwrap();
@@ -101,7 +84,7 @@ fn accounts_have_entries_and_locks_of_their_own() {
 
 #[test]
 fn what_is_no_login_is_refused_and_kept() {
-    let (store, keyring, _directory) = mocked("damaged");
+    let (store, keyring, _directory) = mocked();
     let damaged = StoreErrorKind::Unreadable(RestoreError::Damaged);
     let newer = StoreErrorKind::Unreadable(RestoreError::UnknownVersion(999));
     for (text, kind) in [
@@ -120,7 +103,7 @@ fn what_is_no_login_is_refused_and_kept() {
 
 #[test]
 fn a_fault_of_the_keyring_has_a_kind_and_shows_nothing() {
-    let (store, keyring, _directory) = mocked("faults");
+    let (store, keyring, _directory) = mocked();
     save(&store, &login("AT-1")).unwrap();
     let secret = || b"AT-secret-0123456789".to_vec();
     let inner = || Box::<dyn std::error::Error + Send + Sync>::from("AT-secret-0123456789");
@@ -231,9 +214,9 @@ fn holds_a_token(directory: &Path) -> bool {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_keyring_that_is_not_there_is_said_and_nothing_is_written() {
-    let home = Directory::new("absent");
+    let home = Directory::new();
     for address in ["unix:path=/nowhere", ""] {
-        let mut absent = child(&[], "absent", &home.0);
+        let mut absent = child(&[], "absent", home.path());
         absent
             .env("DBUS_SESSION_BUS_ADDRESS", address)
             .env("PATH", "/nowhere");
@@ -241,21 +224,21 @@ fn a_keyring_that_is_not_there_is_said_and_nothing_is_written() {
         assert!(output.status.success(), "{}", said(&output));
         assert!(said(&output).contains("said: there is no keyring here"));
     }
-    assert!(!holds_a_token(&home.0));
+    assert!(!holds_a_token(home.path()));
 }
 
 /// Needs the programs of Debian's packages dbus and gnome-keyring.
 #[cfg(target_os = "linux")]
 #[test]
 fn what_one_process_saves_in_a_real_keyring_another_finds() {
-    let home = Directory::new("real");
+    let home = Directory::new();
     // The daemon takes the password on its standard input, and ends with its bus.
     let script = r#"
         printf 'password' | gnome-keyring-daemon --unlock --components=secrets >"$HOME/daemon" || exit 90
         AUTHFLOW_KEYRING_ROLE=save "$@" && AUTHFLOW_KEYRING_ROLE=load "$@"
     "#;
     let program = ["dbus-run-session", "--", "sh", "-c", script, "sh"];
-    let output = child(&program, "", &home.0).output();
+    let output = child(&program, "", home.path()).output();
     let output =
         output.expect("dbus-run-session is missing (Debian: apt-get install dbus gnome-keyring)");
     let text = said(&output);
@@ -264,5 +247,8 @@ fn what_one_process_saves_in_a_real_keyring_another_finds() {
         text.contains("saved") && text.contains("loaded and removed"),
         "{text}"
     );
-    assert!(!holds_a_token(&home.0), "it is encrypted, and nowhere else");
+    assert!(
+        !holds_a_token(home.path()),
+        "it is encrypted, and nowhere else"
+    );
 }

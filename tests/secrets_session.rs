@@ -3,43 +3,18 @@
 
 mod support;
 
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 
-use authflow::session::{ApiRequest, ClientCredentials, Error, FileStore, PasteError, Store as _};
+use authflow::session::{ApiRequest, ClientCredentials, Error, PasteError, Store as _};
 use authflow::{
     CallbackUrl, Client, ClientBuilder, ClientCredentialsRequest, Login, Provider, TokenSet,
     TokenSwap,
 };
+use support::directory::Directory;
 use support::login::{login, parameter, server};
 use support::raw::{PATIENCE, Server, json, response};
 use support::shown::{ACCESS, CLIENT_SECRET, CODE, NEW_REFRESH, REFRESH, Shown, all_tokens};
-
-/// A directory that is gone with the test.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new() -> Self {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let count = COUNT.fetch_add(1, Ordering::SeqCst);
-        let name = format!("authflow-secrets-{}-{count}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-
-    fn store(&self) -> FileStore {
-        FileStore::at(self.0.join("own").join("login.json"))
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 /// Token endpoint, revocation endpoint and API, which echo all that they are told.
 fn echoing() -> Server {
@@ -94,10 +69,10 @@ fn nothing_is_shown_by_a_session_that_is_kept_on_disk_called_with_and_ended() {
     let bad = ApiRequest::get(server.url("/")).header("Authorization", ACCESS);
     shown.debug(&bad);
     shown.error(&second.call(&bad).unwrap_err());
-    shown.surroundings(&directory.0);
+    shown.surroundings(directory.path());
     shown.debug(&first.log_out());
     shown.debug(&second.refresh());
-    shown.surroundings(&directory.0);
+    shown.surroundings(directory.path());
     shown.check();
 }
 

@@ -12,32 +12,9 @@ use std::time::Duration;
 use authflow::session::{FileStore, MemoryStore, Store as _};
 use authflow::testing::check_store;
 use authflow::{Snapshot, Timestamp};
+use support::directory::Directory;
 use support::login::{client_of, ended, expired, json, login, number, saved, server};
 use support::raw::{Server, tokens};
-
-/// A directory that is gone with the test.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new() -> Self {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let count = COUNT.fetch_add(1, Ordering::SeqCst);
-        let name = format!("authflow-stores-{}-{count}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-
-    fn store(&self) -> FileStore {
-        FileStore::at(self.0.join("own").join("login.json"))
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 // --- the contract ---------------------------------------------------------------------------------
 
@@ -66,7 +43,7 @@ fn an_accounts_file_keeps_the_contract_and_leaves_the_others_alone() {
 fn a_keyring_keeps_the_contract() {
     let directory = Directory::new();
     let keyring: Arc<keyring_core::CredentialStore> = keyring_core::mock::Store::new().unwrap();
-    let lock = directory.0.join("own").join("keyring");
+    let lock = directory.path().join("own").join("keyring");
     let open = || authflow::session::KeyringStore::with_keyring(keyring.clone(), "app", &lock);
     check_store(open);
 }

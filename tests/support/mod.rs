@@ -2,8 +2,11 @@
 #![allow(dead_code, reason = "each test file uses another part")]
 
 #[cfg(all(feature = "ureq", feature = "loopback", feature = "os-rng"))]
+pub mod directory;
+#[cfg(all(feature = "ureq", feature = "loopback", feature = "os-rng"))]
 pub mod login;
 pub mod model;
+pub mod process;
 pub mod raw;
 pub mod reply;
 pub mod scenario;
