@@ -4,12 +4,11 @@
 
 mod support;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use authflow::session::{FileStore, MemoryStore, Store as _};
+use authflow::session::{MemoryStore, Store as _};
 use authflow::testing::check_store;
 use authflow::{Snapshot, Timestamp};
 use support::directory::Directory;
