@@ -119,7 +119,7 @@
 //!
 //! Drivers and session say what happens through [`log`](https://docs.rs/log): logins, refreshes and
 //! log-outs at info, what fails or is ignored at warn, the rest at debug. The core says nothing: it has
-//! notices. ureq and tiny_http log too, and print no token; see [`http`] for ureq at the level of trace.
+//! notices. ureq logs too, and prints no token; see [`http`] for ureq at the level of trace.
 //!
 //! # Features
 //!
@@ -132,7 +132,7 @@
 //! | `rustls` | yes | TLS for it: rustls, ring, Mozilla's roots |
 //! | `native-tls` | | TLS for it: the system's; with `rustls` off |
 //! | `platform-verifier` | | checks certificates against the system's roots |
-//! | `loopback` | yes | [`loopback`]: receives the redirect, with tiny_http |
+//! | `loopback` | yes | [`loopback`]: receives the redirect, with sockets that keep to a time, a size and a number |
 //! | `browser` | yes | [`browser`]: opens the URL, with `open`; [`Login`] does so by itself then |
 //! | `os-rng` | yes | [`clock`]: `Timestamp::now` and `LoginSecrets::generate`, with getrandom |
 //! | `keyring` | | [`session::KeyringStore`]: the system's keyring, with `keyring-core` and no async runtime |

@@ -1,46 +1,34 @@
-//! Receives the redirect on a loopback address (RFC 8252 section 7.3), with
-//! [tiny_http](https://docs.rs/tiny_http).
+//! Receives the redirect on a loopback address (RFC 8252 section 7.3).
 //!
 //! The listener is bound before the authorization URL is made, to 127.0.0.1 or `[::1]` and nothing
 //! else. Only a `GET` of the exact path with our own `Host` is handed over, and only the machine says
 //! whether it is the one that is waited for; everything else gets a 4xx, and the wait goes on.
 //!
-//! What tiny_http does not do is kept from the program where it can be:
+//! Anybody on this machine can connect, and any web page can make the browser do so. So there are at
+//! most 64 connections at a time, of which the one that has been silent the longest makes room for the
+//! next; each has 10 seconds and 96 KiB for its request, of which no body is ever read, and one request
+//! is all it may make. There is no thread: nothing goes on while nobody waits, and nothing is left when
+//! the listener is dropped.
 //!
-//! - It has no limit on time, size or connections. A connection that says nothing costs a thread and two
-//!   descriptors until its other end goes away, also after the listener is dropped; a request that
-//!   claims HTTP/2 costs them for good. More than four connections in the same instant may wait for one
-//!   another. A program on the same machine can use up all descriptors in this way: then the wait ends
-//!   with [`ListenError::Accept`], or, where tiny_http's accepting thread panics, at its deadline.
-//! - It reads a body to its announced end before it drops a request, and an announced length of
-//!   terabytes would abort the process. Answers are given aside, where a client that does not send or
-//!   read holds up nothing; requests that announce more than any browser could mean are leaked, a small
-//!   and bounded number of them, and after that the listener gives up with [`ListenError::Abused`].
-//! - A client that sends a request and resets the connection at once may make one of its worker
-//!   threads panic. The panic stays in that thread and is printed, unless the program is built with
-//!   `panic = "abort"`: then it ends. Only a program on the same machine can do that.
-//! - It frees its port a moment after it is dropped. Dropping a [`Loopback`] waits for that.
-//! - It answers the requests of one connection in their order. No browser sends a second one before it
-//!   has the first answer, but answer a [`PendingCallback`] before you wait for the next all the same.
+//! HTTP's names for methods, fields and statuses are [tiny_http](https://docs.rs/tiny_http)'s. Its
+//! server is not used: it has no limit on time, size or connections, its threads outlive it, a body
+//! whose length is a lie aborts the process, and a client that resets its connection makes it panic.
+//!
+//! What remains: a program of the same person's can occupy the listener so closely that a browser has
+//! to try again, and one that takes the port beforehand keeps us from binding it.
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tiny_http::{HTTPVersion, Method, Request, Response, Server};
-use url::Url;
-
-use crate::driver::answer::{
-    PATIENCE, answer, aside, has_bottomless_body, has_unread_body, turn_away, values,
-};
-use crate::driver::pages::refusal;
+use crate::driver::gate::{self, Gate};
 pub use crate::driver::pages::{Page, Pages};
+pub use crate::driver::redirection::{Head, RedirectionEndpoint, Refusal};
 use crate::wire::callback::CallbackUrl;
-use crate::wire::endpoint::is_uri_text;
 
 /// A listener for one or more logins, one after the other.
 ///
@@ -59,14 +47,9 @@ use crate::wire::endpoint::is_uri_text;
 /// # }
 /// ```
 pub struct Loopback {
-    server: Option<Arc<Server>>,
-    address: SocketAddr,
-    path: String,
+    gate: Gate,
     pages: Pages,
     cancelled: Arc<AtomicBool>,
-    leaked: u32,
-    unanswered: u32,
-    refusing: Arc<AtomicUsize>,
 }
 
 /// Says where to listen and what to show.
@@ -115,9 +98,9 @@ impl LoopbackBuilder {
     /// # Errors
     /// [`BindError`] names the address that could not be had.
     pub fn bind(self) -> Result<Loopback, BindError> {
-        if !is_path(&self.path) {
-            return Err(BindError::Path);
-        }
+        // Before anything is bound.
+        let unknown = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
+        RedirectionEndpoint::new(unknown, &*self.path)?;
         let ports = match self.ports.as_slice() {
             [] => &[0],
             ports => ports,
@@ -132,9 +115,13 @@ impl LoopbackBuilder {
         let mut refused = None;
         for &ip in ips {
             for &port in ports {
-                match listen(SocketAddr::new(ip, port)) {
-                    Ok(listener) => return self.serve(listener),
-                    Err(error) => refused = refused.or(Some(error)),
+                let address = SocketAddr::new(ip, port);
+                match TcpListener::bind(address) {
+                    Ok(listener) => return self.serve(listener, address),
+                    Err(error) => {
+                        let kind = error.kind();
+                        refused = refused.or(Some(BindError::Address { address, kind }));
+                    }
                 }
             }
             // The other family is for machines without this one, not for ports that are taken.
@@ -147,53 +134,18 @@ impl LoopbackBuilder {
         Err(refused.unwrap_or(BindError::Path))
     }
 
-    fn serve(self, listener: TcpListener) -> Result<Loopback, BindError> {
-        let failed = |address| BindError::Address {
-            address,
-            kind: io::ErrorKind::Other,
+    fn serve(self, listener: TcpListener, asked: SocketAddr) -> Result<Loopback, BindError> {
+        let failed = |error: io::Error| BindError::Address {
+            address: asked,
+            kind: error.kind(),
         };
-        let unknown = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
-        let address = listener.local_addr().map_err(|_| failed(unknown))?;
-        let server = Server::from_listener(listener, None).map_err(|_| failed(address))?;
+        let address = listener.local_addr().map_err(failed)?;
+        let endpoint = RedirectionEndpoint::new(address, self.path)?;
         Ok(Loopback {
-            server: Some(Arc::new(server)),
-            address,
-            path: self.path,
+            gate: Gate::new(listener, endpoint).map_err(failed)?,
             pages: self.pages,
-            cancelled: Arc::new(AtomicBool::new(false)),
-            leaked: 0,
-            unanswered: 0,
-            refusing: Arc::default(),
+            cancelled: Arc::default(),
         })
-    }
-}
-
-/// A path that a browser asks for as it stands.
-fn is_path(path: &str) -> bool {
-    let as_asked = Url::parse(&format!("http://127.0.0.1{path}"));
-    path.starts_with('/')
-        && is_uri_text(path)
-        && !path.contains(['?', '#'])
-        && !path.contains("//")
-        && as_asked.is_ok_and(|url| url.path() == path)
-}
-
-/// A port that another listener of ours has just given up may take a moment.
-fn listen(address: SocketAddr) -> Result<TcpListener, BindError> {
-    let start = Instant::now();
-    loop {
-        match TcpListener::bind(address) {
-            Ok(listener) => return Ok(listener),
-            Err(error)
-                if error.kind() == io::ErrorKind::AddrInUse && start.elapsed() < PATIENCE =>
-            {
-                thread::sleep(Duration::from_millis(1));
-            }
-            Err(error) => {
-                let kind = error.kind();
-                return Err(BindError::Address { address, kind });
-            }
-        }
     }
 }
 
@@ -242,29 +194,20 @@ pub enum Received {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ListenError {
-    /// The system lets it accept no more connections.
+    /// The system has let it accept no connections for five seconds, although it gave up all that it
+    /// had.
     Accept,
-    /// Some program on this machine is sending it requests that can't be answered safely.
-    Abused,
 }
 
 impl fmt::Display for ListenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Accept => "the listener for the redirect can accept no more connections",
-            Self::Abused => "a program on this machine is abusing the listener for the redirect",
         })
     }
 }
 
 impl std::error::Error for ListenError {}
-
-/// How many requests with a bottomless body are leaked before the listener gives up.
-const MAX_LEAKED: u32 = 8;
-/// How many refusals may be on their way at once. Further ones are not answered, and only so many.
-const MAX_REFUSING: usize = 8;
-const MAX_UNANSWERED: u32 = 10_000;
-const MAX_TARGET: usize = 64 << 10;
 
 impl Loopback {
     /// Begins a listener.
@@ -280,20 +223,19 @@ impl Loopback {
     /// The redirect URI, with the port that is really bound.
     #[must_use]
     pub fn redirect_uri(&self) -> String {
-        format!("http://{}{}", self.address, self.path)
+        self.gate.endpoint().redirect_uri()
     }
 
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.gate.endpoint().address()
     }
 
     /// Ends a wait from another thread, now or later.
     #[must_use]
     pub fn canceller(&self) -> Canceller {
         Canceller {
-            server: self.server.as_ref().map(Arc::downgrade).unwrap_or_default(),
             cancelled: Arc::clone(&self.cancelled),
         }
     }
@@ -304,154 +246,32 @@ impl Loopback {
     /// # Errors
     /// [`ListenError`] if the listener can't go on.
     pub fn receive(&mut self, timeout: Duration) -> Result<Received, ListenError> {
-        let Some(server) = self.server.clone() else {
-            return Err(ListenError::Accept);
-        };
         let start = Instant::now();
         loop {
             if self.cancelled.swap(false, Ordering::AcqRel) {
                 return Ok(Received::Cancelled);
             }
             let left = timeout.saturating_sub(start.elapsed());
-            let request = server.recv_timeout(left);
-            let request = request.map_err(|_| ListenError::Accept)?;
-            if let Some(request) = request
-                && let Some(callback) = self.admit(request)?
-            {
-                return Ok(Received::Callback(callback));
+            if let Some((url, stream)) = self.gate.advance()? {
+                log::debug!("something has reached the redirect URI");
+                return Ok(Received::Callback(PendingCallback {
+                    url,
+                    stream: Some(stream),
+                    pages: self.pages.clone(),
+                }));
             }
             if left.is_zero() {
                 return Ok(Received::TimedOut);
             }
+            thread::sleep(left.min(self.gate.pause()));
         }
     }
-
-    /// Hands a callback over, answers anything else.
-    fn admit(&mut self, request: Request) -> Result<Option<PendingCallback>, ListenError> {
-        if has_bottomless_body(&request) {
-            // Neither `respond` nor drop may touch this one.
-            std::mem::forget(request.upgrade("none", Response::empty(413)));
-            self.leaked += 1;
-            return match self.leaked {
-                MAX_LEAKED.. => Err(ListenError::Abused),
-                _ => Ok(None),
-            };
-        }
-        let Some(status) = self.refuse(&request) else {
-            log::debug!("something has reached the redirect URI");
-            return Ok(Some(PendingCallback {
-                url: CallbackUrl::new(request.url()),
-                request: Some(Box::new(request)),
-                pages: self.pages.clone(),
-            }));
-        };
-        log::debug!("a request that is no callback is refused: {status}");
-        if self.refusing.fetch_add(1, Ordering::AcqRel) >= MAX_REFUSING {
-            self.refusing.fetch_sub(1, Ordering::AcqRel);
-            std::mem::forget(request);
-            self.unanswered += 1;
-            return match self.unanswered {
-                MAX_UNANSWERED.. => Err(ListenError::Abused),
-                _ => Ok(None),
-            };
-        }
-        let refusing = Arc::clone(&self.refusing);
-        aside(Duration::ZERO, move || {
-            match has_unread_body(&request) {
-                // Answered at once; what is dropped here reads the body.
-                true => drop(request.upgrade("none", Response::empty(413))),
-                false => answer(request, &refusal(status)),
-            }
-            refusing.fetch_sub(1, Ordering::AcqRel);
-        });
-        Ok(None)
-    }
-
-    /// Why a request is no callback, if it is none.
-    fn refuse(&self, request: &Request) -> Option<&'static str> {
-        let target = request.url();
-        if target.len() > MAX_TARGET {
-            return Some("414 URI Too Long");
-        }
-        if has_unread_body(request) {
-            return Some("413 Content Too Large");
-        }
-        if *request.http_version() != HTTPVersion(1, 1) {
-            return Some("400 Bad Request");
-        }
-        let path = target.split('?').next().unwrap_or_default();
-        if path != self.path {
-            return Some("404 Not Found");
-        }
-        if *request.method() != Method::Get {
-            return Some("405 Method Not Allowed");
-        }
-        if !self.is_own_host(request) {
-            return Some("421 Misdirected Request");
-        }
-        // Browsers say why they ask. A script, an image or a frame has no business here.
-        let says_otherwise = |name: &'static str, own: &str| {
-            let mut values = values(request, name);
-            values.any(|value| !value.eq_ignore_ascii_case(own))
-        };
-        if says_otherwise("Sec-Fetch-Mode", "navigate")
-            || says_otherwise("Sec-Fetch-Dest", "document")
-        {
-            return Some("403 Forbidden");
-        }
-        None
-    }
-
-    /// Against DNS rebinding: exactly one `Host`, and it is the address that was bound.
-    fn is_own_host(&self, request: &Request) -> bool {
-        let mut hosts = values(request, "Host");
-        let (Some(host), None) = (hosts.next(), hosts.next()) else {
-            return false;
-        };
-        let bare = match self.address.ip() {
-            IpAddr::V4(ip) => ip.to_string(),
-            IpAddr::V6(ip) => format!("[{ip}]"),
-        };
-        host == self.address.to_string() || (self.address.port() == 80 && host == bare)
-    }
-}
-
-/// Waits until the port is free again, and answers what is still queued.
-impl Drop for Loopback {
-    fn drop(&mut self) {
-        let Some(server) = self.server.take() else {
-            return;
-        };
-        let rest = queued(&server);
-        drop(server);
-        // Binding it is the one way to know.
-        let start = Instant::now();
-        while TcpListener::bind(self.address).is_err() && start.elapsed() < PATIENCE {
-            thread::sleep(Duration::from_millis(1));
-        }
-        turn_away(rest);
-    }
-}
-
-fn queued(server: &Server) -> Vec<Request> {
-    let mut requests = Vec::new();
-    // An old cancellation or error may stand between them.
-    let mut others = 0;
-    while others < 8 {
-        match server.try_recv() {
-            Ok(Some(request)) if has_bottomless_body(&request) => std::mem::forget(request),
-            Ok(Some(request)) => requests.push(request),
-            Ok(None) | Err(_) => others += 1,
-        }
-    }
-    requests
 }
 
 impl fmt::Debug for Loopback {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Loopback")
-            .field("address", &self.address)
-            .field("path", &self.path)
+            .field("endpoint", self.gate.endpoint())
             .finish_non_exhaustive()
     }
 }
@@ -460,7 +280,7 @@ impl fmt::Debug for Loopback {
 /// that failed.
 pub struct PendingCallback {
     url: CallbackUrl,
-    request: Option<Box<Request>>,
+    stream: Option<TcpStream>,
     pages: Pages,
 }
 
@@ -477,9 +297,8 @@ impl PendingCallback {
     }
 
     fn show(&mut self, page: Page) {
-        if let Some(request) = self.request.take() {
-            let response = self.pages.response(page);
-            aside(PATIENCE, move || answer(*request, &response));
+        if let Some(stream) = self.stream.take() {
+            gate::answer(&stream, &self.pages.response(page));
         }
     }
 }
@@ -499,18 +318,13 @@ impl fmt::Debug for PendingCallback {
 /// Ends a [`Loopback`]'s wait from another thread.
 #[derive(Clone)]
 pub struct Canceller {
-    server: Weak<Server>,
     cancelled: Arc<AtomicBool>,
 }
 
 impl Canceller {
     /// Ends the wait that goes on, or else the next one.
     pub fn cancel(&self) {
-        if !self.cancelled.swap(true, Ordering::AcqRel)
-            && let Some(server) = self.server.upgrade()
-        {
-            server.unblock();
-        }
+        self.cancelled.store(true, Ordering::Release);
     }
 }
 

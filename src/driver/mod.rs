@@ -8,15 +8,17 @@
     )
 )]
 
-#[cfg(feature = "loopback")]
-mod answer;
 #[cfg(feature = "browser")]
 pub mod browser;
 #[cfg(feature = "os-rng")]
 pub mod clock;
+#[cfg(feature = "loopback")]
+mod gate;
 #[cfg(feature = "ureq")]
 pub mod http;
 #[cfg(feature = "loopback")]
 pub mod loopback;
 #[cfg(feature = "loopback")]
 mod pages;
+#[cfg(feature = "loopback")]
+mod redirection;

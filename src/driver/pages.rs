@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
+use tiny_http::StatusCode;
 
 /// The pages that the listener shows. The default ones are plain English.
 ///
@@ -97,15 +98,16 @@ impl Pages {
         self
     }
 
-    /// The whole HTTP response. Behind the page goes the one script there is, which takes the query,
+    /// The whole HTTP response, for those who have their own sockets. Behind the page goes the one script there is, which takes the query,
     /// and with it the code, out of the address bar and the history.
-    pub(crate) fn response(&self, page: Page) -> Vec<u8> {
+    #[must_use]
+    pub fn response(&self, page: Page) -> Vec<u8> {
         const CLEAN_ADDRESS: &str = "history.replaceState(null,'',location.pathname)";
         let (status, html) = match page {
-            Page::Success => ("200 OK", &*self.success),
-            Page::Denied => ("200 OK", &*self.denied),
-            Page::Failed => ("200 OK", &*self.failed),
-            Page::NotOurs => ("400 Bad Request", NOT_OURS),
+            Page::Success => (200, &*self.success),
+            Page::Denied => (200, &*self.denied),
+            Page::Failed => (200, &*self.failed),
+            Page::NotOurs => (400, NOT_OURS),
         };
         let hash = STANDARD.encode(Sha256::digest(CLEAN_ADDRESS));
         let policy = format!(
@@ -113,7 +115,7 @@ impl Pages {
         );
         let body = format!("{html}<script>{CLEAN_ADDRESS}</script>\n");
         response(
-            status,
+            StatusCode(status),
             "text/html",
             &format!("Content-Security-Policy: {policy}\r\n"),
             &body,
@@ -122,18 +124,22 @@ impl Pages {
 }
 
 /// A short answer to what is no callback.
-pub(crate) fn refusal(status: &str) -> Vec<u8> {
-    let headers = match status.starts_with("405") {
-        true => "Allow: GET\r\n",
-        false => "",
+pub(super) fn refusal(status: StatusCode) -> Vec<u8> {
+    let headers = match status.0 {
+        405 => "Allow: GET\r\n",
+        _ => "",
     };
-    response(status, "text/plain", headers, &format!("{status}\n"))
+    let StatusCode(code) = status;
+    let body = format!("{code} {}\n", status.default_reason_phrase());
+    response(status, "text/plain", headers, &body)
 }
 
-fn response(status: &str, kind: &str, headers: &str, body: &str) -> Vec<u8> {
+fn response(status: StatusCode, kind: &str, headers: &str, body: &str) -> Vec<u8> {
+    let StatusCode(code) = status;
+    let reason = status.default_reason_phrase();
     let length = body.len();
     format!(
-        "HTTP/1.1 {status}\r\n\
+        "HTTP/1.1 {code} {reason}\r\n\
          Content-Type: {kind}; charset=utf-8\r\n\
          Content-Length: {length}\r\n\
          Cache-Control: no-store\r\n\

@@ -6,6 +6,8 @@ pub mod directory;
 #[cfg(all(feature = "ureq", feature = "loopback", feature = "os-rng"))]
 pub mod login;
 pub mod model;
+#[cfg(feature = "loopback")]
+pub mod probes;
 pub mod process;
 pub mod raw;
 pub mod reply;
@@ -15,3 +17,5 @@ pub mod shown;
 pub mod strategies;
 pub mod table;
 pub mod vectors;
+#[cfg(feature = "loopback")]
+pub mod victim;

@@ -1,8 +1,8 @@
 //! This test binary again, as another process that runs one of its tests with a role to play.
 
 use std::fmt::Display;
-use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, Command, Stdio};
 
 const ROLE: &str = "AUTHFLOW_TEST_ROLE";
 /// What stands before the words of such a process; the test harness has some of its own.
@@ -52,4 +52,13 @@ pub fn said(mut command: Command) -> Vec<String> {
     let text = String::from_utf8(output.stdout).unwrap();
     let lines = text.lines().filter_map(|line| line.split_once(MARK));
     lines.map(|(_, said)| said.to_owned()).collect()
+}
+
+/// Starts it, to be heard line by line while it runs.
+pub fn listen_to(mut command: Command) -> (Child, impl Iterator<Item = String> + 'static) {
+    let mut process = command.spawn().unwrap();
+    let out = BufReader::new(process.stdout.take().unwrap());
+    let lines = out.lines().map_while(Result::ok);
+    let said = lines.filter_map(|line| line.split_once(MARK).map(|(_, said)| said.to_owned()));
+    (process, said)
 }

@@ -1,0 +1,263 @@
+//! The sockets of the listener. Each connection has a time, a size and a number to keep to; there is
+//! no thread, and nothing goes on while nobody waits.
+
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::mem;
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use socket2::SockRef;
+
+use crate::driver::loopback::ListenError;
+use crate::driver::redirection::{Head, MAX_HEAD, RedirectionEndpoint, Refusal};
+use crate::wire::callback::CallbackUrl;
+
+/// More would come near to what some systems allow a whole program (256 descriptors).
+const MAX_CONNECTIONS: usize = 64;
+/// Those that the system keeps until they are accepted.
+const MAX_WAITING: i32 = 4096;
+/// Few in one turn, so that a newcomer can speak before others push it out.
+const MAX_ACCEPTED: usize = 16;
+/// For sending the head of a request, and again for taking the answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// For closing the connection after that.
+const LINGER: Duration = Duration::from_secs(1);
+/// How long the system may refuse to accept.
+const HOPE: Duration = Duration::from_secs(5);
+
+pub(super) struct Gate {
+    listener: TcpListener,
+    endpoint: RedirectionEndpoint,
+    /// In the order in which they came.
+    connections: Vec<Connection>,
+    failing_since: Option<Instant>,
+    accepted: usize,
+}
+
+struct Connection {
+    stream: TcpStream,
+    stage: Stage,
+    /// When it came, or was answered.
+    since: Instant,
+}
+
+enum Stage {
+    /// The head of a request, as far as it is there.
+    Reading(Vec<u8>),
+    /// It may be the redirect. Nobody has looked yet.
+    Arrived(CallbackUrl),
+    /// The answer, and how much of it is sent.
+    Answering(Vec<u8>, usize),
+    /// All is said. What the client still says is read, because a socket that is closed with bytes
+    /// unread takes the answer back.
+    Closing,
+    Over,
+}
+
+impl Gate {
+    pub fn new(listener: TcpListener, endpoint: RedirectionEndpoint) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        // `std` asks for 128. Where the system allows no more, a flood costs the browser a second.
+        let _ = SockRef::from(&listener).listen(MAX_WAITING);
+        Ok(Self {
+            listener,
+            endpoint,
+            connections: Vec::new(),
+            failing_since: None,
+            accepted: 0,
+        })
+    }
+
+    pub fn endpoint(&self) -> &RedirectionEndpoint {
+        &self.endpoint
+    }
+
+    /// Goes on as far as it can without waiting, and hands over what may be the redirect, one at a
+    /// time.
+    pub fn advance(&mut self) -> Result<Option<(CallbackUrl, TcpStream)>, ListenError> {
+        self.accept()?;
+        for connection in &mut self.connections {
+            connection.advance(&self.endpoint);
+        }
+        self.connections.retain(|c| !matches!(c.stage, Stage::Over));
+        let arrived = |c: &Connection| matches!(c.stage, Stage::Arrived(_));
+        let Some(at) = self.connections.iter().position(arrived) else {
+            return Ok(None);
+        };
+        let connection = self.connections.remove(at);
+        Ok(match connection.stage {
+            Stage::Arrived(url) => Some((url, connection.stream)),
+            _ => None,
+        })
+    }
+
+    /// Until something may have happened: `std` has no way to wait for several sockets.
+    pub fn pause(&self) -> Duration {
+        match self.accepted {
+            MAX_ACCEPTED.. => Duration::ZERO,
+            _ => Duration::from_millis(5),
+        }
+    }
+
+    fn accept(&mut self) -> Result<(), ListenError> {
+        self.accepted = 0;
+        while self.accepted < MAX_ACCEPTED {
+            // A flood of connections that say nothing does not keep the browser out: the one that has
+            // said nothing for the longest time makes room.
+            if self.connections.len() >= MAX_CONNECTIONS && !self.make_room() {
+                return Ok(());
+            }
+            match self.listener.accept() {
+                Ok((stream, peer)) => {
+                    self.accepted += 1;
+                    self.failing_since = None;
+                    if peer.ip().is_loopback() && stream.set_nonblocking(true).is_ok() {
+                        self.connections.push(Connection {
+                            stream,
+                            stage: Stage::Reading(Vec::new()),
+                            since: Instant::now(),
+                        });
+                    }
+                }
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock => {
+                        self.failing_since = None;
+                        return Ok(());
+                    }
+                    // A client that has gone already.
+                    ErrorKind::ConnectionAborted
+                    | ErrorKind::ConnectionReset
+                    | ErrorKind::Interrupted => self.accepted += 1,
+                    // No descriptors or no memory are left: our own are the first to give.
+                    _ if self.make_room() => {}
+                    _ => {
+                        let since = *self.failing_since.get_or_insert_with(Instant::now);
+                        return match since.elapsed() < HOPE {
+                            true => Ok(()),
+                            false => Err(ListenError::Accept),
+                        };
+                    }
+                },
+            }
+        }
+        Ok(())
+    }
+
+    fn make_room(&mut self) -> bool {
+        let gives_way = |c: &Connection| matches!(c.stage, Stage::Reading(_) | Stage::Closing);
+        let oldest = self.connections.iter().position(gives_way);
+        oldest.map(|at| self.connections.remove(at)).is_some()
+    }
+}
+
+/// Answers what has come and was not looked at. The port is free after that.
+impl Drop for Gate {
+    fn drop(&mut self) {
+        let _ = self.accept();
+        for mut connection in mem::take(&mut self.connections) {
+            connection.advance(&self.endpoint);
+            if let Stage::Arrived(_) = connection.stage {
+                answer(&connection.stream, &Refusal::GONE.response());
+            }
+        }
+    }
+}
+
+impl Connection {
+    fn advance(&mut self, endpoint: &RedirectionEndpoint) {
+        let (next, patience) = match &mut self.stage {
+            Stage::Reading(head) => (read(&self.stream, head, endpoint), PATIENCE),
+            Stage::Answering(answer, sent) => (write(&self.stream, answer, sent), PATIENCE),
+            Stage::Closing => (drain(&self.stream), LINGER),
+            Stage::Arrived(_) | Stage::Over => return,
+        };
+        match next {
+            Ok(stage) => {
+                self.stage = stage;
+                self.since = Instant::now();
+                // Most answers fit into the socket at once.
+                if let Stage::Answering(..) = self.stage {
+                    self.advance(endpoint);
+                }
+            }
+            Err(error) if is_empty(&error) && self.since.elapsed() < patience => {}
+            Err(error) if is_empty(&error) && matches!(self.stage, Stage::Reading(_)) => {
+                self.stage = Stage::Answering(Refusal::TIMEOUT.response(), 0);
+                self.since = Instant::now();
+            }
+            Err(_) => self.stage = Stage::Over,
+        }
+    }
+}
+
+fn is_empty(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
+}
+
+// Each of these goes on until the socket would block, and returns the next stage once there is one.
+
+fn read(
+    mut stream: &TcpStream,
+    head: &mut Vec<u8>,
+    endpoint: &RedirectionEndpoint,
+) -> io::Result<Stage> {
+    let mut chunk = [0; 4096];
+    loop {
+        let count = stream.read(&mut chunk)?;
+        let Some(new @ [_, ..]) = chunk.get(..count) else {
+            return Ok(Stage::Over);
+        };
+        head.extend_from_slice(new);
+        // Only a line's end decides anything, so a client that sends byte after byte is not read as
+        // often. What is no HTTP at all shows at the beginning.
+        let is_worth_a_look = head.len() == count || head.len() >= MAX_HEAD || new.contains(&b'\n');
+        if !is_worth_a_look {
+            continue;
+        }
+        match endpoint.read(head) {
+            Head::Incomplete => {}
+            Head::Callback(url) => return Ok(Stage::Arrived(url)),
+            Head::Refused(refusal) => {
+                log::debug!(
+                    "a request that is no callback is refused: {}",
+                    refusal.status()
+                );
+                return Ok(Stage::Answering(refusal.response(), 0));
+            }
+        }
+    }
+}
+
+fn write(mut stream: &TcpStream, answer: &[u8], sent: &mut usize) -> io::Result<Stage> {
+    while let Some(rest @ [_, ..]) = answer.get(*sent..) {
+        match stream.write(rest)? {
+            0 => return Ok(Stage::Over),
+            count => *sent += count,
+        }
+    }
+    stream.shutdown(Shutdown::Write)?;
+    Ok(Stage::Closing)
+}
+
+fn drain(stream: &TcpStream) -> io::Result<Stage> {
+    const AT_ONCE: u64 = 64 << 10;
+    match io::copy(&mut stream.take(AT_ONCE), &mut io::sink())? {
+        AT_ONCE => Err(ErrorKind::WouldBlock.into()),
+        _ => Ok(Stage::Over),
+    }
+}
+
+/// Says all of it now, and closes. Only a page of many megabytes to a browser that reads nothing has
+/// to wait here, and no longer than it takes to lose patience.
+pub(super) fn answer(stream: &TcpStream, answer: &[u8]) {
+    let (mut sent, start) = (0, Instant::now());
+    while let Err(error) = write(stream, answer, &mut sent) {
+        if !is_empty(&error) || start.elapsed() > LINGER {
+            return;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    // What it has said besides, which nobody reads, would take the answer back.
+    let _ = io::copy(&mut stream.take(1 << 20), &mut io::sink());
+}
