@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use zeroize::Zeroizing;
 
 use crate::wire::form;
 
@@ -29,20 +30,22 @@ pub(crate) enum Seconds {
 }
 
 impl<'a> Value<'a> {
-    /// The string, if it is one.
-    pub(crate) fn string(&self) -> Option<String> {
+    /// The string, if it is one. It may be a secret, or quote one.
+    pub(crate) fn string(&self) -> Option<Zeroizing<String>> {
         match self {
-            Self::Text(text) => Some(text.clone().into_owned()),
-            Self::Json(raw) if raw.starts_with('"') => serde_json::from_str(raw).ok(),
+            Self::Text(text) => Some(text.clone().into_owned().into()),
+            Self::Json(raw) if raw.starts_with('"') => {
+                serde_json::from_str(raw).ok().map(Zeroizing::new)
+            }
             Self::Json(_) => None,
         }
     }
 
     /// The text of a string, a number or a boolean. What an object or an array holds is not text.
-    pub(crate) fn scalar(&self) -> Option<String> {
+    pub(crate) fn scalar(&self) -> Option<Zeroizing<String>> {
         match self {
             Self::Json(raw) if raw.starts_with(['{', '[']) => None,
-            _ => self.string().or_else(|| Some(self.raw())),
+            _ => self.string().or_else(|| Some(self.raw().into())),
         }
     }
 
@@ -81,7 +84,7 @@ impl<'a> Value<'a> {
     /// cut off, huge values clamp; anything else is `None`.
     pub(crate) fn seconds(&self) -> Option<Seconds> {
         let text = match self {
-            Self::Json(raw) if !raw.starts_with('"') => (*raw).to_owned(),
+            Self::Json(raw) if !raw.starts_with('"') => Zeroizing::new((*raw).to_owned()),
             _ => self.string()?,
         };
         let text = text.trim();

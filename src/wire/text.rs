@@ -36,7 +36,8 @@ pub(crate) fn printable(text: &str, secrets: &[&Secret]) -> Option<String> {
 
 /// The same for an error URI, which has no spaces either, and is a page: a program may open it.
 pub(crate) fn uri(text: &str, secrets: &[&Secret]) -> Option<String> {
-    let solid: String = text.split_whitespace().collect();
+    let mut solid = room_for(text);
+    solid.extend(text.split_whitespace());
     let shown = clean(&solid, secrets, MAX_TEXT)?;
     let is_page = ["https://", "http://"]
         .iter()
@@ -49,7 +50,7 @@ pub(crate) fn error_code(code: &str, secrets: &[&Secret]) -> String {
     let is_plain = code.len() <= MAX_TEXT
         && code.bytes().all(|byte| matches!(byte, b' '..=b'~'))
         && !code.trim().is_empty();
-    if is_plain && redact(code, secrets) == code {
+    if is_plain && *redact(code, secrets) == code {
         return code.to_owned();
     }
     printable(code, secrets).unwrap_or_else(|| "unknown".to_owned())
@@ -68,11 +69,9 @@ pub(crate) fn snippet(body: &str, secrets: &[&Secret]) -> Option<String> {
     if end < body.len() {
         start = start.trim_end_matches(is_token_char);
     }
-    let letters: String = start
-        .chars()
-        .filter(char::is_ascii_alphanumeric)
-        .map(|c| c.to_ascii_lowercase())
-        .collect();
+    let mut letters = room_for(start);
+    let alphanumeric = start.chars().filter(char::is_ascii_alphanumeric);
+    letters.extend(alphanumeric.map(|c| c.to_ascii_lowercase()));
     let tells = TELLING.iter().any(|word| letters.contains(word)) || start.contains("code=");
     if tells || has_escapes(start) {
         return None;
@@ -87,13 +86,13 @@ fn has_escapes(text: &str) -> bool {
 
 /// The text with `...` in the place of whatever looks like a token that stands alone: a long run, or
 /// a shorter one of letters and digits mixed.
-fn without_tokens(text: &str) -> String {
+fn without_tokens(text: &str) -> Zeroizing<String> {
     let is_token = |run: &str| {
         let has = |kind: fn(&u8) -> bool| run.as_bytes().iter().any(kind);
         let is_mixed = has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic);
         run.len() > 32 || (run.len() >= 16 && is_mixed)
     };
-    let mut shown = String::with_capacity(text.len());
+    let mut shown = room_for(text);
     for piece in text.split_inclusive(|c| !is_token_char(c)) {
         let run = piece.trim_end_matches(|c| !is_token_char(c));
         shown.push_str(if is_token(run) { "..." } else { run });
@@ -115,11 +114,18 @@ fn clean(text: &str, secrets: &[&Secret], max: usize) -> Option<String> {
     (!trimmed.is_empty()).then(|| trimmed.to_owned())
 }
 
-fn showable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_whitespace() { ' ' } else { c })
-        .filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\'))
-        .collect()
+fn showable(text: &str) -> Zeroizing<String> {
+    let spaced = text
+        .chars()
+        .map(|c| if c.is_whitespace() { ' ' } else { c });
+    let mut shown = room_for(text);
+    shown.extend(spaced.filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\')));
+    shown
+}
+
+/// For a text that may hold a secret: a string that grows leaves copies behind.
+fn room_for(text: &str) -> Zeroizing<String> {
+    Zeroizing::new(String::with_capacity(text.len()))
 }
 
 /// `%2f` for `%2F`; anything else as it is.
@@ -131,20 +137,37 @@ fn lower_escape(piece: &str) -> Cow<'_, str> {
 }
 
 /// Takes the secrets out: as they are, as they are shown, percent-encoded, and decoded once too often.
-fn redact(text: &str, secrets: &[&Secret]) -> String {
-    let mut text = text.to_owned();
+fn redact(text: &str, secrets: &[&Secret]) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(text.to_owned());
     for secret in secrets.iter().map(|secret| secret.expose()) {
-        let shown = Zeroizing::new(showable(secret));
-        let encoded = Zeroizing::new(percent_encode(secret).collect::<String>());
-        let lower = Zeroizing::new(percent_encode(secret).map(lower_escape).collect::<String>());
+        let shown = showable(secret);
+        let encode = || {
+            let encoded = String::with_capacity(secret.len() * 3);
+            (Zeroizing::new(encoded), percent_encode(secret))
+        };
+        let (mut encoded, pieces) = encode();
+        encoded.extend(pieces);
+        let (mut lower, pieces) = encode();
+        lower.extend(pieces.map(lower_escape));
         let decoded = Zeroizing::new(secret.replace('+', " "));
         for spelling in [secret, &shown, &encoded, &lower, &decoded] {
             if spelling.len() >= MIN_SECRET && text.contains(spelling) {
-                text = text.replace(spelling, REDACTED);
+                text = without(&text, spelling);
             }
         }
     }
     text
+}
+
+fn without(text: &str, spelling: &str) -> Zeroizing<String> {
+    let mut shown = Zeroizing::new(String::with_capacity(text.len() * REDACTED.len()));
+    for (at, piece) in text.split(spelling).enumerate() {
+        if at > 0 {
+            shown.push_str(REDACTED);
+        }
+        shown.push_str(piece);
+    }
+    shown
 }
 
 #[cfg(test)]

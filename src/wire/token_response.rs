@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::mem;
 
 use serde::de::DeserializeOwned;
 
@@ -208,7 +209,7 @@ fn read_tokens(
         Some(value) => match value.string() {
             Some(text) if text.trim().is_empty() => "Bearer".to_owned(),
             Some(text) if text.len() <= 256 && text.bytes().all(|b| matches!(b, b' '..=b'~')) => {
-                text
+                text.as_str().to_owned()
             }
             _ => return Err("token_type is not a string of printable ASCII"),
         },
@@ -258,7 +259,7 @@ fn credential(value: Option<Value<'_>>) -> Result<Option<Secret>, ()> {
     let Some(value) = value.filter(|value| !value.is_null()) else {
         return Ok(None);
     };
-    let text = Secret::from(value.string().ok_or(())?);
+    let text = Secret::from(mem::take(&mut *value.string().ok_or(())?));
     if !text.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(());
     }
