@@ -73,6 +73,10 @@ impl Store for Broken {
             drop(place.lock.lock(PATIENCE)?);
         }
         let saved = locked(&place.saved).clone();
+        if self.fault == Fault::RacyLock {
+            // So that another, which has looked meanwhile, comes in while this one is inside.
+            thread::sleep(Duration::from_millis(5));
+        }
         match self.fault {
             Fault::Used => Ok(Some(numbered(0))),
             Fault::Caches => {
