@@ -1,5 +1,6 @@
-//! The machine in an event loop of your own: one thread, non-blocking sockets, `std` and authflow's
-//! core. None of its drivers is used. A game or a window's loop works in the same way.
+//! The machine in an event loop of your own: one thread and non-blocking sockets. Of authflow's drivers
+//! it uses the listener for the redirect, which has no thread either and does not wait if it is given no
+//! time. A game or a window's loop works in the same way.
 //!
 //! ```text
 //! cargo run --example event_loop                 plays the person too, who says yes
@@ -13,12 +14,11 @@
 //! milliseconds since the start; secrets are not (the URL of `--browser` has to be). It exits with 0 if
 //! somebody was logged in, and with 1 if nobody was.
 //!
-//! `App::run` is the loop: receive, handle, drain, wait. [`listener`] is the side that the browser
+//! `App::run` is the loop: receive, handle, drain, wait. The [`Loopback`] is the side that the browser
 //! asks, [`call`] the side that asks the provider. Both go on as far as they can whenever they are
 //! polled, and never wait.
 
 mod call;
-mod listener;
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -29,13 +29,13 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use authflow::loopback::{Loopback, Page, PendingCallback, Received};
 use authflow::testing::{Answer, FakeProvider, Person};
 use authflow::{
     Action, Activity, AuthFlow, AuthorizationUrl, Event, HttpResponse, LoginSecrets, Notice,
-    RequestId, State, Timestamp, TokenSerial, TransportError,
+    RequestId, State, Timestamp, TokenSerial, TransportError, Verdict,
 };
 use call::{Call, Reply};
-use listener::{Listener, Page};
 
 /// `std` can't wait for several sockets at once, so while any is open they are looked at this often.
 /// With mio, polling or a window's own loop, register them there instead, and let it wait until
@@ -87,7 +87,7 @@ fn run(visitor: Visitor) -> Result<bool, Box<dyn Error>> {
         me_url: provider.me_url(),
         flow: AuthFlow::new(client.build()?),
         inbox: VecDeque::new(),
-        listener: None,
+        login: None,
         calls: Vec::new(),
         shown: (State::Unauthorized, Activity::Idle),
         was_refreshed: false,
@@ -113,6 +113,15 @@ enum Purpose {
     Browser,
 }
 
+/// A login under way.
+struct Login {
+    listener: Loopback,
+    /// The browser that the machine has been asked about.
+    asked: Option<PendingCallback>,
+    /// The browser that came back from the login. Its page waits for the exchange to end.
+    held: Option<PendingCallback>,
+}
+
 struct App {
     start: Instant,
     visitor: Visitor,
@@ -120,8 +129,7 @@ struct App {
     flow: AuthFlow,
     /// What has happened and is not handled yet.
     inbox: VecDeque<Event>,
-    /// There while a login waits, and until its last page is sent.
-    listener: Option<Listener>,
+    login: Option<Login>,
     calls: Vec<(Purpose, Call)>,
     shown: (State, Activity),
     was_refreshed: bool,
@@ -133,7 +141,7 @@ impl App {
     /// The loop.
     fn run(&mut self) -> Result<bool, Box<dyn Error>> {
         loop {
-            self.receive();
+            self.receive()?;
             while let Some(event) = self.inbox.pop_front() {
                 // A `Misuse` is a bug of the loop's, and nothing that the world did.
                 self.flow.handle(event, now())?;
@@ -151,10 +159,14 @@ impl App {
 
     /// The listener comes first: its port is part of the redirect URI.
     fn begin_login(&mut self) -> Result<(), Box<dyn Error>> {
-        let listener = Listener::bind()?;
+        let listener = Loopback::builder().bind()?;
         let redirect_uri = self.flow.client().redirect_uri(&listener.redirect_uri())?;
         self.say("listening", redirect_uri.as_str());
-        self.listener = Some(listener);
+        self.login = Some(Login {
+            listener,
+            asked: None,
+            held: None,
+        });
         self.inbox.push_back(Event::BeginLogin {
             secrets: LoginSecrets::from_entropy(entropy()?),
             redirect_uri,
@@ -164,14 +176,14 @@ impl App {
 
     /// Everything that can happen, as events: a request of the browser's, the end of a call, and the
     /// passing of time.
-    fn receive(&mut self) {
-        if let Some(listener) = &mut self.listener {
-            let callback = listener.receive();
-            let event = callback.map(|url| Event::Callback { url });
-            self.inbox.extend(event);
-            if listener.is_done() {
-                self.listener = None;
-            }
+    fn receive(&mut self) -> Result<(), Box<dyn Error>> {
+        // One at a time: the machine's verdict is about the last one it was given.
+        if let Some(login) = &mut self.login
+            && let Received::Callback(callback) = login.listener.receive(Duration::ZERO)?
+        {
+            let url = callback.url();
+            login.asked = Some(callback);
+            self.inbox.push_back(Event::Callback { url });
         }
         let mut ended = Vec::new();
         for (purpose, mut call) in std::mem::take(&mut self.calls) {
@@ -187,6 +199,7 @@ impl App {
         if self.flow.deadline().is_some_and(|due| now() >= due) {
             self.inbox.push_back(Event::Tick);
         }
+        Ok(())
     }
 
     fn call_ended(&mut self, purpose: Purpose, result: Result<Reply, TransportError>) {
@@ -222,8 +235,14 @@ impl App {
         match action {
             Action::AnswerCallback(verdict) => {
                 self.say("action", format_args!("AnswerCallback {verdict:?}"));
-                if let Some(listener) = &mut self.listener {
-                    listener.answer(verdict);
+                if let Some(login) = &mut self.login
+                    && let Some(browser) = login.asked.take()
+                {
+                    match verdict {
+                        Verdict::Accepted => login.held = Some(browser),
+                        Verdict::Denied => browser.answer(Page::Denied),
+                        Verdict::NotOurs => browser.answer(Page::NotOurs),
+                    }
                 }
             }
             Action::Persist => {
@@ -285,7 +304,7 @@ impl App {
             }
             Notice::LoggedIn => {
                 self.say("notice", name);
-                self.finish_login(Page::LoggedIn);
+                self.finish_login(Page::Success);
                 self.ask_api();
             }
             Notice::Refreshed => {
@@ -302,8 +321,11 @@ impl App {
     }
 
     fn finish_login(&mut self, page: Page) {
-        if let Some(listener) = &mut self.listener {
-            listener.finish(page);
+        // After this nobody listens any more.
+        if let Some(login) = self.login.take()
+            && let Some(browser) = login.held
+        {
+            browser.answer(page);
         }
     }
 
@@ -327,7 +349,7 @@ impl App {
     }
 
     fn has_open_sockets(&self) -> bool {
-        self.listener.is_some() || !self.calls.is_empty()
+        self.login.is_some() || !self.calls.is_empty()
     }
 
     /// How long nothing can happen. Without a socket, only the deadline can.
