@@ -152,6 +152,7 @@
 //!   for nobody uses [`session::ClientCredentials`].
 //! - **Async.** The machine has no opinion; drive it from any runtime.
 //! - **Validation of ID tokens.** They are handed over as they came.
+//! - **The device grant and token introspection.**
 //! - **PAR, DPoP, mTLS, JARM**: not asked for by programs of this kind.
 
 #![forbid(unsafe_code)]

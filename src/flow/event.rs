@@ -111,7 +111,8 @@ impl Rest {
 }
 
 impl TokenSet {
-    /// A bearer token of unknown lifetime. Its scopes are those of the session it replaces, or else
+    /// A bearer token of unknown lifetime: it is used until the API says 401, or until somebody asks for
+    /// a refresh. Say when it [ends](Self::expires_at) to have it refreshed in time. Its scopes are those of the session it replaces, or else
     /// those that the client asks for.
     pub fn new(access_token: impl Into<Secret>) -> Self {
         Self {
@@ -143,7 +144,7 @@ impl TokenSet {
     }
 
     /// When the person gave their consent, which is what a refresh token's life is counted from.
-    /// Unknown if not said.
+    /// Unknown if not said; then [`sign_in_due`](crate::AuthFlow::sign_in_due) is unknown too.
     pub fn authorized_at(mut self, at: Timestamp) -> Self {
         self.authorized_at = Some(at);
         self

@@ -257,7 +257,8 @@ impl Login {
     /// what is stored.
     ///
     /// # Errors
-    /// [`Error::Misuse`] if a token is none, [`Error::NotSaved`] if they can't be stored.
+    /// [`Error::Config`] if the client is not sound, [`Error::Misuse`] if a token is none,
+    /// [`Error::NotSaved`] if they can't be stored.
     pub fn adopt(self, tokens: TokenSet) -> Result<Session, Error> {
         let client = Arc::new(self.client.build()?);
         let session = open_session(&client, self.http, self.store, true)?;
