@@ -4,8 +4,11 @@
 //! Here redirects are never followed, every status is an answer, a request is sent once, and time and
 //! size have limits, whatever the agent is set to.
 //!
-//! ureq logs, and hides secrets in it. At the level of trace it shows URLs whole, and the `Location` of
-//! a redirect. A token request has no secret in its URL; keep yours out of those you call the API with.
+//! ureq logs, and hides secrets in it, down to the level of debug. At the level of trace it shows URLs
+//! whole, and the `Location` of a redirect, and `ureq_proto` below it writes down the bytes: the header
+//! `Authorization`, and every answer with its tokens. Keep the target `ureq_proto` at debug where a trace
+//! may be read by others. A token request has no secret in its URL; keep yours out of those you call the
+//! API with.
 
 use std::fmt;
 use std::io;
@@ -65,8 +68,15 @@ impl Http {
     /// # Errors
     /// [`TransportError`] if no complete response came; it says whether the request may have arrived.
     pub fn execute(&self, request: &HttpRequest) -> Result<HttpResponse, TransportError> {
-        let result = self.send(request);
-        let result = result.map_err(|error| transport_error(&error));
+        let mut body = Form {
+            rest: request.body().as_bytes(),
+            is_going_out: false,
+        };
+        let result = self.send(request, &mut body);
+        let result = result.map_err(|error| TransportError {
+            may_have_been_sent: body.is_going_out,
+            ..transport_error(&error)
+        });
         note("POST", request.url(), &result);
         result
     }
@@ -97,12 +107,14 @@ impl Http {
         read(response, MAX_API_BODY)
     }
 
-    fn send(&self, request: &HttpRequest) -> Result<HttpResponse, ureq::Error> {
+    fn send(&self, request: &HttpRequest, body: &mut Form) -> Result<HttpResponse, ureq::Error> {
         let mut post = self.safe(request.url(), self.agent.post(request.url()));
         for (name, value) in request.headers() {
             post = post.header(name, value);
         }
-        read(post.send(request.body())?, HttpResponse::MAX_BODY as u64)
+        let post = post.header("Content-Length", body.rest.len());
+        let response = post.send(ureq::SendBody::from_reader(body))?;
+        read(response, HttpResponse::MAX_BODY as u64)
     }
 
     /// What no agent may do otherwise.
@@ -123,6 +135,20 @@ impl Http {
             true => config.proxy(None).build(),
             false => config.build(),
         }
+    }
+}
+
+/// A request's body, which knows whether ureq has begun to send it. Before that there was a connection,
+/// and a proxy and TLS if need be: an error alone does not tell whether it came from one of them.
+struct Form<'a> {
+    rest: &'a [u8],
+    is_going_out: bool,
+}
+
+impl io::Read for Form<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.is_going_out = true;
+        self.rest.read(buffer)
     }
 }
 
@@ -262,7 +288,8 @@ impl fmt::Display for InvalidProxy {
 
 impl std::error::Error for InvalidProxy {}
 
-/// What a fault of ureq's means here. When in doubt, the request may have arrived.
+/// What a fault of ureq's means here. When in doubt, the request may have arrived; where a [`Form`] was
+/// watched, there is none.
 fn transport_error(error: &ureq::Error) -> TransportError {
     use TransportErrorKind as Kind;
     use ureq::Timeout;
@@ -283,6 +310,8 @@ fn transport_error(error: &ureq::Error) -> TransportError {
         }
         ureq::Error::BodyExceedsLimit(_) => (Kind::TooLarge, true),
         ureq::Error::Protocol(_) | ureq::Error::LargeResponseHeader(..) => (Kind::Protocol, true),
+        // The connection has ended within the line that says how large a chunk is.
+        ureq::Error::BodyStalled => (Kind::Closed, true),
         ureq::Error::Io(error) if is_lookup_failure(error) => (Kind::Dns, false),
         ureq::Error::Io(error) => match error.kind() {
             io::ErrorKind::ConnectionRefused
