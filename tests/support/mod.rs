@@ -16,6 +16,7 @@ pub mod seen;
 pub mod shown;
 pub mod strategies;
 pub mod table;
+pub mod told;
 pub mod tls;
 pub mod vectors;
 #[cfg(feature = "loopback")]

@@ -266,14 +266,20 @@ pub fn life_with_a_slow_driver() -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn steps(drain: impl Strategy<Value = bool>) -> impl Strategy<Value = Vec<Step>> {
-    let step = (pass(), op(), drain).prop_map(|(pass, op, drain)| Step { pass, op, drain });
+    let step = step(drain);
     let usual = Just(Grant::lasting(HOUR));
     let login = prop_oneof![2 => usual, 1 => grant(&LIVES)];
     let walk = (0..7usize, login).prop_map(|(length, login)| walk(login)[..length].to_vec());
     (walk, vec(step, 0..60)).prop_map(|(walk, steps)| [walk, steps].concat())
 }
 
-fn walk(login: Grant) -> [Step; 6] {
+/// One step of any kind.
+pub fn step(drain: impl Strategy<Value = bool>) -> impl Strategy<Value = Step> {
+    (pass(), op(), drain).prop_map(|(pass, op, drain)| Step { pass, op, drain })
+}
+
+/// From one of the table's states to the next.
+pub fn walk(login: Grant) -> [Step; 6] {
     [
         promptly(Pass::At(START), Op::BeginLogin(true)),
         promptly(Pass::Millis(900), Op::Code),

@@ -1,0 +1,10 @@
+//! What the fuzz targets do with their bytes. `tests/fuzz_replay.rs` does the same on stable Rust.
+
+pub mod callback;
+pub mod configuration;
+pub mod events;
+pub mod login;
+pub mod request_head;
+pub mod snapshot;
+mod support;
+pub mod token_response;
