@@ -16,8 +16,8 @@ pub mod seen;
 pub mod shown;
 pub mod strategies;
 pub mod table;
-pub mod told;
 pub mod tls;
+pub mod told;
 pub mod vectors;
 #[cfg(feature = "loopback")]
 pub mod victim;
