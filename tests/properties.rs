@@ -104,6 +104,35 @@ proptest! {
         }
     }
 
+    /// Several flows of one client, as a web backend has them, and every redirect is offered to each:
+    /// only the one that began the login takes it. Nothing that happens to the others changes what one
+    /// of them does, or says.
+    #[test]
+    fn several_flows_take_their_own_redirects_only(
+        rules in rules(),
+        steps in prop::collection::vec((0..FLOWS, step(Just(true))), 0..60),
+    ) {
+        let flow = |at| Rig::numbered_from(rules, 1000 * at as u64);
+        let mut crowd: Vec<_> = (0..FLOWS).map(flow).collect();
+        // The same flows, to each of which a Tick happens where another's redirect comes by.
+        let mut alone: Vec<_> = (0..FLOWS).map(flow).collect();
+        let walks = (0..FLOWS).flat_map(|at| walk(Grant::lasting(3_600_000))[..2].to_vec().into_iter().map(move |s| (at, s)));
+        for (at, step) in walks.chain(steps) {
+            let turn = crowd[at].step(&step);
+            prop_assert_eq!(&turn.out, &alone[at].step(&step).out);
+            let Some(event @ Event::Callback { .. }) = turn.event else { continue };
+            for other in (0..FLOWS).filter(|&other| other != at) {
+                let now = crowd[other].it.now;
+                let (mut out, tick) = (
+                    crowd[other].apply(Some(event.clone()), now, true),
+                    alone[other].apply(Some(Event::Tick), now, true),
+                );
+                out.actions.retain(|action| !is_told_of_noise(action));
+                prop_assert_eq!(out, tick, "another's {:?}", event);
+            }
+        }
+    }
+
     /// However the clock jumps, the flow never sleeps longer than a wait that it was given, and each
     /// Tick that it asks for does something.
     #[test]
@@ -353,6 +382,9 @@ proptest! {
         }
     }
 }
+
+/// How many share a client in the property that is about several.
+const FLOWS: usize = 3;
 
 /// What happened next to another flow happens to the twin, with the same outcome.
 fn goes_on_like(mut twin: Rig, turns: &[Turn]) -> Result<(), TestCaseError> {

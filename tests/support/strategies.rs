@@ -419,6 +419,14 @@ impl Rig {
         Self { it, rules, made: 0 }
     }
 
+    /// One whose secrets are numbered from here, to tell them from those of others.
+    pub fn numbered_from(rules: Rules, made: u64) -> Self {
+        Self {
+            made,
+            ..Self::new(rules)
+        }
+    }
+
     /// A whole life.
     pub fn live(rules: Rules, steps: &[Step]) -> Vec<Turn> {
         let mut rig = Self::new(rules);

@@ -34,7 +34,9 @@ fn requirements() {
         .into_iter()
         .map(|(id, _)| id)
         .collect();
-    let all: Vec<_> = (1..=134).map(|number| format!("R{number}")).collect();
+    // What must hold, and the attacks on the listener and the browser.
+    let numbered = |letter, last| (1..=last).map(move |number| format!("{letter}{number}"));
+    let all: Vec<String> = numbered('R', 134).chain(numbered('L', 23)).collect();
     assert_eq!(ids, all);
 
     let mut vectors = BTreeSet::new();

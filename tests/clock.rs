@@ -1,0 +1,194 @@
+//! Every state, and every way in which a wall clock lies: suspended, set, set back, oscillating, before
+//! the epoch, at the end of time. The rows of the table are in `state_*.rs`; here is what holds for all.
+
+mod support;
+
+use std::time::Duration;
+
+use authflow::{Event, State, Timestamp};
+use serde_json::Value;
+use support::scenario::*;
+
+const HOUR: Duration = Duration::from_secs(3600);
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+const EPOCH: Timestamp = Timestamp::from_millis(0);
+const END: Timestamp = Timestamp::from_millis(u64::MAX);
+
+/// A way to each state and activity.
+const WAYS: [(&str, Walk); 12] = [
+    ("Unauthorized", Scenario::unauthorized),
+    ("AwaitingCode", Scenario::awaiting_code),
+    ("AwaitingCode, exchanging", Scenario::exchanging),
+    ("AwaitingCode over a session", |s| {
+        s.authorized().awaiting_code()
+    }),
+    ("AwaitingCode over a refresh", |s| {
+        s.authorized().refreshing().awaiting_code()
+    }),
+    ("Authorized", Scenario::authorized),
+    ("Authorized, refreshing", |s| s.authorized().refreshing()),
+    ("Authorized, in backoff", |s| s.authorized().backoff()),
+    ("Authorized, parked", |s| s.authorized().parked()),
+    ("Authorized, rejected", |s| s.authorized().rejected()),
+    ("Expired, refreshing", |s| {
+        s.authorized().expired_refreshing()
+    }),
+    ("Expired, in backoff", |s| s.authorized().expired()),
+];
+
+type Jump = fn(Timestamp) -> Timestamp;
+
+const JUMPS: [(&str, &[Jump]); 9] = [
+    (
+        "suspended for two hours",
+        &[|now| now.saturating_add(Duration::from_secs(7200))],
+    ),
+    ("suspended for a year", &[|now| now.saturating_add(YEAR)]),
+    ("set back by an hour", &[|now| now.saturating_sub(HOUR)]),
+    ("set back by a year", &[|now| now.saturating_sub(YEAR)]),
+    ("before the epoch", &[|_| EPOCH]),
+    ("at the end of time", &[|_| END]),
+    (
+        "there and back",
+        &[
+            |now| now.saturating_add(YEAR),
+            |now| now.saturating_sub(YEAR),
+        ],
+    ),
+    ("to both ends", &[|_| END, |_| EPOCH, |_| END, |_| EPOCH]),
+    (
+        "oscillating",
+        &[
+            |now| now.saturating_add(HOUR),
+            |now| now.saturating_sub(HOUR),
+            |now| now.saturating_add(HOUR),
+            |now| now.saturating_sub(HOUR),
+            |now| now.saturating_add(HOUR),
+            |now| now.saturating_sub(HOUR),
+        ],
+    ),
+];
+
+fn each(mut check: impl FnMut(&str, Scenario, &[Jump])) {
+    for (state, walk) in WAYS {
+        for (jump, steps) in JUMPS {
+            check(&format!("{state}, {jump}"), walk(Scenario::new()), steps);
+        }
+    }
+}
+
+fn refresh_token(s: &Scenario) -> Value {
+    let saved: Value = serde_json::from_str(s.flow.snapshot().to_json().expose()).unwrap();
+    saved["session"]["refresh_token"].clone()
+}
+
+#[test]
+fn no_jump_loses_the_refresh_token_or_makes_a_storm() {
+    each(|name, mut s, steps| {
+        let token = refresh_token(&s);
+        for step in steps {
+            let before = s.requests.len();
+            s.now = step(s.now);
+            s.tick();
+            // A driver that ticks at once again, as often as it likes.
+            for _ in 0..10 {
+                // From the end of time no wait leads away.
+                if s.now != END {
+                    s.tick();
+                }
+            }
+            assert!(s.requests.len() <= before + 1, "{name}: a storm");
+        }
+        assert_eq!(refresh_token(&s), token, "{name}");
+    });
+}
+
+#[test]
+fn no_jump_makes_a_wait_longer_than_it_was_meant_to_be() {
+    // An hour for the token, and what is believed of a clock that goes back.
+    let longest = HOUR + Duration::from_secs(120);
+    each(|name, mut s, steps| {
+        for step in steps {
+            s.now = step(s.now);
+            s.tick();
+            if let Some(deadline) = s.flow.deadline() {
+                assert!(deadline >= s.now, "{name}: a deadline in the past");
+                assert!(
+                    deadline.saturating_since(s.now) <= longest,
+                    "{name}: {deadline:?}"
+                );
+            }
+        }
+    });
+}
+
+#[test]
+fn no_jump_makes_an_ended_token_good_again() {
+    each(|name, mut s, steps| {
+        let normal = s.now;
+        let serial = s.flow.access_token(s.now).map(|token| token.serial());
+        let mut has_ended = serial.is_none();
+        for &now in steps
+            .iter()
+            .map(|step| step(s.now))
+            .collect::<Vec<_>>()
+            .iter()
+            .chain([&normal])
+        {
+            s.now = now;
+            s.tick();
+            let usable = s.flow.access_token(s.now).map(|token| token.serial());
+            assert!(usable.is_none() || !has_ended, "{name}: {usable:?} is back");
+            has_ended |= usable.is_none();
+            if s.state() != State::AwaitingCode {
+                assert_eq!(s.state() == State::Authorized, usable.is_some(), "{name}");
+            }
+        }
+    });
+}
+
+/// Whatever the clock did, answers that come then are taken, and the session goes on.
+#[test]
+fn after_any_jump_an_answer_still_makes_a_session() {
+    each(|name, mut s, steps| {
+        for step in steps {
+            s.now = step(s.now);
+            s.tick();
+        }
+        // The clock is right again.
+        s.now = START.saturating_add(2 * HOUR);
+        s.tick();
+        if s.state() == State::AwaitingCode {
+            s.fire(Event::CancelLogin);
+        }
+        if s.state() == State::Unauthorized || !s.flow.can_refresh() {
+            s.begin();
+            s.redirect("code=c0de");
+        } else {
+            s.fire(Event::Refresh);
+        }
+        s.answer(tokens("AT-9"));
+        assert_eq!(s.state(), State::Authorized, "{name}");
+        assert_eq!(s.access_token(), Some("AT-9"), "{name}");
+    });
+}
+
+/// Between request and reply: the token's life counts from when the request was sent, by whichever
+/// clock makes it shorter.
+#[test]
+fn a_jump_between_request_and_reply_makes_no_token_live_longer() {
+    for (jump, steps) in JUMPS {
+        for walk in [Scenario::exchanging as Walk, |s| {
+            s.authorized().refreshing()
+        }] {
+            let mut s = walk(Scenario::new());
+            let [step] = steps else { continue };
+            s.now = step(s.now);
+            s.answer(tokens("AT-2"));
+            let ends = serde_json::from_str::<Value>(s.flow.snapshot().to_json().expose()).unwrap();
+            let ends = ends["session"]["expires_at"].as_u64().unwrap_or(0);
+            let latest = s.now.saturating_add(HOUR).as_millis();
+            assert!(ends <= latest, "{jump}: {ends} > {latest}");
+        }
+    }
+}
