@@ -6,25 +6,35 @@
 mod support;
 
 use std::io::Write as _;
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use support::probes::{PROBES, Probe};
-use support::process::{again, role, say};
+use support::process::{again, again_after, role, say};
 use support::victim::{Cost, Victim, wait_for_the_redirect};
 
 fn main() {
     match role().as_deref() {
         Some("authflow") => return wait_for_the_redirect(),
         Some("tiny_http") => return wait_with_tiny_http(),
-        _ => {}
+        Some(_) => {}
+        // Thousands of connections are held, for which many systems give too few descriptors at first.
+        None => {
+            let mut bench = again_after("ulimit -n 10000", "", "bench");
+            let status = bench.stdout(Stdio::inherit()).status().unwrap();
+            std::process::exit(status.code().unwrap_or(1));
+        }
     }
     println!("after | authflow: ms, threads, descriptors, KiB | tiny_http's server: the same");
     let mut totals = [Total::default(), Total::default()];
     for probe in PROBES {
         print!("{:45}", probe.name);
-        for (name, total) in ["authflow", "tiny_http"].into_iter().zip(&mut totals) {
-            let (took, cost) = measure(probe, name);
+        for ((name, times), total) in [("authflow", 3), ("tiny_http", 1)]
+            .into_iter()
+            .zip(&mut totals)
+        {
+            let (took, cost) = measure(probe, name, times);
             match took {
                 Some(took) => print!(" | {:7.1}", took.as_secs_f64() * 1000.0),
                 None => print!(" |    LOST"),
@@ -40,6 +50,7 @@ fn main() {
         }
         println!();
     }
+    let mut is_good = true;
     for (name, total) in ["authflow", "tiny_http"].into_iter().zip(totals) {
         let Total {
             won,
@@ -51,7 +62,9 @@ fn main() {
         println!(
             "{name}: {won} won, {slow} of them after more than a second, {lost} lost; at most {threads} threads, {kilobytes} KiB"
         );
+        is_good &= name != "authflow" || (slow, lost) == (0, 0);
     }
+    assert!(is_good, "the redirect has to win within a second");
 }
 
 #[derive(Default)]
@@ -77,34 +90,31 @@ impl Total {
     }
 }
 
-/// The shortest of three, because other programs run, too.
-fn measure(probe: &Probe, name: &str) -> (Option<Duration>, Cost) {
-    let mut shortest: Option<Duration> = None;
+/// The longest of so many times, and the most that it cost.
+fn measure(probe: &Probe, name: &str, times: u32) -> (Option<Duration>, Cost) {
+    let mut longest = Duration::ZERO;
     let mut cost = Cost::default();
-    for _ in 0..3 {
-        let victim = Victim::start(again(name, name));
+    for _ in 0..times {
+        let mut victim = Victim::start(again(name, name));
         let held = (probe.make)(&victim.target);
         thread::sleep(Duration::from_millis(300));
-        cost = victim.cost();
+        cost = cost.max(victim.cost());
         let start = Instant::now();
-        let page = victim.redirect(Duration::from_secs(3));
+        let (page, _) = victim.redirect(Duration::from_secs(3));
         let took = start.elapsed();
         // Another's mistake may have ended the wait before.
         let (said, ended_well) = match page {
             Some(_) => victim.end(),
-            None => {
-                victim.kill();
-                (None, false)
-            }
+            None => (None, false),
         };
         let has_won = ended_well && said.is_some_and(|said| said.starts_with("won 1 "));
         if !has_won {
             return (None, cost);
         }
-        shortest = Some(shortest.map_or(took, |shortest| shortest.min(took)));
+        longest = longest.max(took);
         drop(held);
     }
-    (shortest, cost)
+    (Some(longest), cost)
 }
 
 /// As its documentation shows it: what has the path and the state is the redirect, whatever else it

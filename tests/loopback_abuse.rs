@@ -21,10 +21,29 @@ fn victim() {
     }
 }
 
-/// The redirect wins, and one request follows from it.
-fn is_won(name: &str, victim: Victim) {
-    let page = victim.redirect(PATIENCE);
+/// Whoever makes the probes holds thousands of connections, for which many systems give too few
+/// descriptors at first. Returns whether this process is the one to make them.
+fn has_descriptors(test: &str) -> bool {
+    if role().is_some() {
+        return true;
+    }
+    let output = again_after("ulimit -n 10000", test, "prober")
+        .output()
+        .unwrap();
+    let [out, err] =
+        [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    assert!(output.status.success(), "{out}\n{err}");
+    false
+}
+
+/// The redirect wins, and one request follows from it. A browser comes once, unless a flood that goes on
+/// takes its connection; how long it takes is for the bench to say.
+fn is_won(probe: &Probe, mut victim: Victim) {
+    let name = probe.name;
+    let (page, attempts) = victim.redirect(PATIENCE);
     assert_eq!(page.map(|page| page.status()), Some(200), "{name}");
+    let most = if probe.goes_on { 20 } else { 1 };
+    assert!(attempts <= most, "{name}: {attempts} attempts");
     let (said, ended_well) = victim.end();
     let said = said.unwrap_or_default();
     assert!(said.starts_with("won 1 "), "{name}: {said}");
@@ -45,7 +64,7 @@ fn survives(probe: &Probe, command: Command) -> Cost {
     let other = navigation(victim.target.address, "/other");
     let _ = read_reply(&mut send(victim.target.address, other));
     let cost = victim.cost();
-    is_won(probe.name, victim);
+    is_won(probe, victim);
     drop(held);
     cost
 }
@@ -59,6 +78,9 @@ const MOST: Cost = Cost {
 
 #[test]
 fn the_genuine_redirect_wins_after_every_probe_at_a_bounded_cost() {
+    if !has_descriptors("the_genuine_redirect_wins_after_every_probe_at_a_bounded_cost") {
+        return;
+    }
     let own = survives(&PROBES[0], again("victim", "victim")).kilobytes;
     for probe in PROBES {
         let cost = survives(probe, again("victim", "victim"));
@@ -71,6 +93,9 @@ fn the_genuine_redirect_wins_after_every_probe_at_a_bounded_cost() {
 
 #[test]
 fn a_program_that_may_open_few_descriptors_gives_up_its_own_first() {
+    if !has_descriptors("a_program_that_may_open_few_descriptors_gives_up_its_own_first") {
+        return;
+    }
     let many = |probe: &&Probe| probe.name.starts_with(|c: char| c.is_ascii_digit());
     let probes: Vec<_> = PROBES.iter().filter(many).collect();
     assert!(probes.len() > 5);
@@ -82,7 +107,7 @@ fn a_program_that_may_open_few_descriptors_gives_up_its_own_first() {
 
 #[test]
 fn of_two_genuine_ones_on_one_connection_the_first_counts() {
-    let victim = Victim::start(again("victim", "victim"));
+    let mut victim = Victim::start(again("victim", "victim"));
     let mut browser = send(victim.target.address, pipelined(&victim.target));
     let page = read_reply(&mut browser).map(|page| page.status());
     assert_eq!(page, Some(200));
@@ -91,7 +116,7 @@ fn of_two_genuine_ones_on_one_connection_the_first_counts() {
 
 #[test]
 fn a_request_that_comes_byte_by_byte_is_a_request() {
-    let victim = Victim::start(again("victim", "victim"));
+    let mut victim = Victim::start(again("victim", "victim"));
     let mut browser = connect(victim.target.address);
     browser.set_nodelay(true).unwrap();
     for byte in victim.target.genuine().bytes() {
@@ -108,7 +133,7 @@ fn a_request_that_comes_byte_by_byte_is_a_request() {
 #[test]
 fn cookies_of_other_programs_are_no_hindrance() {
     for cookie in ["a".repeat(16 << 10), "name=J\u{f6}rg; \u{2603}".to_owned()] {
-        let victim = Victim::start(again("victim", "victim"));
+        let mut victim = Victim::start(again("victim", "victim"));
         let field = format!("\r\nCookie: {cookie}\r\n\r\n");
         let request = victim.target.genuine().replacen("\r\n\r\n", &field, 1);
         let page = read_reply(&mut send(victim.target.address, request));

@@ -74,22 +74,28 @@ impl Gate {
     }
 
     /// Goes on as far as it can without waiting, and hands over what may be the redirect, one at a
-    /// time.
+    /// time. Nobody else is looked at, or has to make room, before all of it is handed over.
     pub fn advance(&mut self) -> Result<Option<(CallbackUrl, TcpStream)>, ListenError> {
+        let arrived = self.arrived();
+        if arrived.is_some() {
+            return Ok(arrived);
+        }
         self.accept()?;
         for connection in &mut self.connections {
             connection.advance(&self.endpoint);
         }
         self.connections.retain(|c| !matches!(c.stage, Stage::Over));
+        Ok(self.arrived())
+    }
+
+    fn arrived(&mut self) -> Option<(CallbackUrl, TcpStream)> {
         let arrived = |c: &Connection| matches!(c.stage, Stage::Arrived(_));
-        let Some(at) = self.connections.iter().position(arrived) else {
-            return Ok(None);
-        };
+        let at = self.connections.iter().position(arrived)?;
         let connection = self.connections.remove(at);
-        Ok(match connection.stage {
+        match connection.stage {
             Stage::Arrived(url) => Some((url, connection.stream)),
             _ => None,
-        })
+        }
     }
 
     /// Until something may have happened: `std` has no way to wait for several sockets.
@@ -103,8 +109,8 @@ impl Gate {
     fn accept(&mut self) -> Result<(), ListenError> {
         self.accepted = 0;
         while self.accepted < MAX_ACCEPTED {
-            // A flood of connections that say nothing does not keep the browser out: the one that has
-            // said nothing for the longest time makes room.
+            // A flood of connections does not keep the browser out: of those that have not finished
+            // their request, the one that came first makes room.
             if self.connections.len() >= MAX_CONNECTIONS && !self.make_room() {
                 return Ok(());
             }

@@ -5,17 +5,17 @@
 //! whether it is the one that is waited for; everything else gets a 4xx, and the wait goes on.
 //!
 //! Anybody on this machine can connect, and any web page can make the browser do so. So there are at
-//! most 64 connections at a time, of which the one that has been silent the longest makes room for the
-//! next; each has 10 seconds and 96 KiB for its request, of which no body is ever read, and one request
-//! is all it may make. There is no thread: nothing goes on while nobody waits, and nothing is left when
+//! most 64 connections at a time, of which the first to have come, of those that have not finished their
+//! request, makes room for the next; each has 10 seconds and 96 KiB for its request, of which no body is
+//! ever read, and one request is all it may make. There is no thread: nothing goes on while nobody waits, and nothing is left when
 //! the listener is dropped.
 //!
 //! HTTP's names for methods, fields and statuses are [tiny_http](https://docs.rs/tiny_http)'s. Its
 //! server is not used: it has no limit on time, size or connections, its threads outlive it, a body
 //! whose length is a lie aborts the process, and a client that resets its connection makes it panic.
 //!
-//! What remains: a program of the same person's can occupy the listener so closely that a browser has
-//! to try again, and one that takes the port beforehand keeps us from binding it.
+//! What remains: a program on this machine can occupy the listener so closely that a browser has to
+//! wait some seconds, or to try again, and one that takes the port beforehand keeps us from binding it.
 
 use std::fmt;
 use std::io;
@@ -27,6 +27,7 @@ use std::time::{Duration, Instant};
 
 use crate::driver::gate::{self, Gate};
 pub use crate::driver::pages::{Page, Pages};
+use crate::driver::peer;
 pub use crate::driver::redirection::{Head, RedirectionEndpoint, Refusal};
 use crate::wire::callback::CallbackUrl;
 
@@ -289,6 +290,17 @@ impl PendingCallback {
     #[must_use]
     pub fn url(&self) -> CallbackUrl {
         self.url.clone()
+    }
+
+    /// Whether it was brought by a program of another person's on this machine. Such a person may have
+    /// seen the authorization URL in the list of processes, and with it the state; their code would log
+    /// this person in as somebody else. Answer it with [`Page::NotOurs`], and wait on.
+    ///
+    /// Linux tells, from `/proc`; elsewhere, for root, and in containers with users of their own, the
+    /// answer is no.
+    #[must_use]
+    pub fn is_of_another_user(&self) -> bool {
+        self.stream.as_ref().is_some_and(peer::is_of_another_user)
     }
 
     /// Shows a page.

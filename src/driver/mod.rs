@@ -21,4 +21,6 @@ pub mod loopback;
 #[cfg(feature = "loopback")]
 mod pages;
 #[cfg(feature = "loopback")]
+mod peer;
+#[cfg(feature = "loopback")]
 mod redirection;

@@ -16,7 +16,9 @@ use crate::provider::client::Client;
 use crate::secret::Secret;
 use crate::time::Timestamp;
 use crate::wire::authorize::AuthorizationUrl;
-use crate::wire::callback::{self, Answer, AuthorizationCode, CallbackUrl, IgnoredReason};
+use crate::wire::callback::{
+    self, Answer, AuthorizationCode, CallbackUrl, IgnoredCallback, IgnoredReason,
+};
 use crate::wire::http::{HttpResponse, RequestId, TransportError};
 use crate::wire::pkce::LoginSecrets;
 use crate::wire::redirect::RedirectUri;
@@ -284,8 +286,13 @@ impl Machine {
 
     // Rows 2 to 4.
 
-    fn callback(&mut self, client: &Client, url: &CallbackUrl, now: Timestamp, out: &mut Outbox) {
-        let answer = match &self.login {
+    /// What a callback is to the login that waits, if any does.
+    pub(crate) fn judge(
+        &self,
+        client: &Client,
+        url: &CallbackUrl,
+    ) -> Result<Answer, IgnoredCallback> {
+        match &self.login {
             None => Err(IgnoredReason::NoLogin.into()),
             Some(login) if login.exchange.is_some() => Err(IgnoredReason::Duplicate.into()),
             Some(login) => callback::validate(
@@ -297,8 +304,11 @@ impl Machine {
                     iss_required: client.provider.iss_required,
                 },
             ),
-        };
-        match answer {
+        }
+    }
+
+    fn callback(&mut self, client: &Client, url: &CallbackUrl, now: Timestamp, out: &mut Outbox) {
+        match self.judge(client, url) {
             Ok(Answer::Code(code)) => {
                 out.push(Action::AnswerCallback(Verdict::Accepted));
                 self.send_exchange(client, code, now, out);

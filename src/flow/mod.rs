@@ -263,6 +263,11 @@ impl AuthFlow {
         went_back || self.deadline().is_some_and(|due| due <= now)
     }
 
+    /// Whether this is what the login waits for, and would end the wait.
+    pub(crate) fn expects(&self, url: &CallbackUrl) -> bool {
+        self.machine.judge(&self.client, url).is_ok()
+    }
+
     /// Whether this is the refresh that is in flight.
     pub(crate) fn is_refreshing(&self, id: RequestId) -> bool {
         let session = self.machine.session.as_ref();

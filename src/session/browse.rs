@@ -14,7 +14,7 @@ use crate::session::login::{IgnoredHook, UrlHook};
 use crate::session::store::StoreError;
 use crate::session::{Error, Session};
 use crate::time::Timestamp;
-use crate::wire::callback::{CallbackUrl, IgnoredReason};
+use crate::wire::callback::{CallbackUrl, IgnoredCallback, IgnoredReason};
 use crate::wire::pkce::LoginSecrets;
 
 /// A wait is cut into short ones, so that a clock that jumps or stood still is noticed.
@@ -29,6 +29,7 @@ pub(super) struct Browse<'a> {
     pub(super) prompt: Option<UrlHook>,
     pub(super) opener: Option<UrlHook>,
     pub(super) ignored: Option<IgnoredHook>,
+    pub(super) allows_other_users: bool,
     pub(super) control: Controlled,
 }
 
@@ -80,6 +81,15 @@ impl Browse<'_> {
         match listener.receive(timeout) {
             Ok(Received::Callback(callback)) => {
                 let url = callback.url();
+                // Asked of what has the state only, because the system takes its time to say.
+                if !self.allows_other_users
+                    && self.session.expects(&url)
+                    && callback.is_of_another_user()
+                {
+                    callback.answer(Page::NotOurs);
+                    self.ignore(&IgnoredReason::AnotherUser.into());
+                    return Ok(Event::Tick);
+                }
                 self.waiting = Some(callback);
                 Ok(Event::Callback { url })
             }
@@ -152,9 +162,7 @@ impl Browse<'_> {
                     if let Some(judge) = self.judge.take() {
                         let _ = judge.send(Err(PasteError::Ignored(ignored.clone())));
                     }
-                    if let Some(hook) = &mut self.ignored {
-                        hook(&ignored);
-                    }
+                    self.ignore(&ignored);
                 }
                 Action::Notify(Notice::LoggedIn) => {
                     self.show(Page::Success);
@@ -168,6 +176,12 @@ impl Browse<'_> {
             }
         }
         None
+    }
+
+    fn ignore(&mut self, ignored: &IgnoredCallback) {
+        if let Some(hook) = &mut self.ignored {
+            hook(ignored);
+        }
     }
 
     fn show(&mut self, page: Page) {

@@ -48,6 +48,7 @@ pub struct Login {
     pastes: Option<Box<dyn BufRead + Send>>,
     control: Controlled,
     ignores_stored: bool,
+    allows_other_users: bool,
 }
 
 impl Login {
@@ -66,6 +67,7 @@ impl Login {
             pastes: None,
             control: Controlled::default(),
             ignores_stored: false,
+            allows_other_users: false,
         }
     }
 
@@ -115,6 +117,15 @@ impl Login {
     /// The pages that the person sees at the end.
     pub fn pages(mut self, pages: Pages) -> Self {
         self.listener = self.listener.pages(pages);
+        self
+    }
+
+    /// Lets the browser be another user's of this machine: for a program that runs as a user of its own,
+    /// where people with accounts on the machine are trusted. Otherwise a callback that another user's
+    /// program brings is ignored ([`IgnoredReason::AnotherUser`](crate::IgnoredReason::AnotherUser)),
+    /// where the system tells: they may have seen the authorization URL in the list of processes.
+    pub fn allow_other_users(mut self) -> Self {
+        self.allows_other_users = true;
         self
     }
 
@@ -199,6 +210,7 @@ impl Login {
             prompt: Some(self.prompt),
             opener: Some(self.opener),
             ignored: self.ignored,
+            allows_other_users: self.allows_other_users,
             control: self.control,
         };
         browse.run(&client, &redirect_uri, self.pastes)?;

@@ -101,6 +101,11 @@ impl PendingLogin {
 }
 
 impl Session {
+    /// Whether this is what the login waits for.
+    pub(super) fn expects(&self, url: &CallbackUrl) -> bool {
+        self.lock().flow.expects(url)
+    }
+
     pub(super) fn callback_of_bare_code(&self, code: &str) -> Option<CallbackUrl> {
         self.lock().flow.callback_of_bare_code(code)
     }

@@ -77,6 +77,9 @@ pub enum IgnoredReason {
     IssuerMismatch,
     /// It has a token or a response object in it, which no code response has.
     UnexpectedParameter,
+    /// Another person's program on this machine has brought it
+    /// ([`Login`](crate::Login) sees to that, not the machine).
+    AnotherUser,
 }
 
 impl IgnoredReason {
@@ -97,6 +100,7 @@ impl IgnoredReason {
             Self::IssuerMissing => "issuer_missing",
             Self::IssuerMismatch => "issuer_mismatch",
             Self::UnexpectedParameter => "unexpected_parameter",
+            Self::AnotherUser => "another_user",
         }
     }
 }
@@ -123,6 +127,7 @@ impl fmt::Display for IgnoredCallback {
             IgnoredReason::IssuerMissing => "the address does not say which server it comes from",
             IgnoredReason::IssuerMismatch => "this comes from another authorization server",
             IgnoredReason::UnexpectedParameter => "the address has a token in it",
+            IgnoredReason::AnotherUser => "another person on this machine has sent this",
         })?;
         match &self.error {
             Some(error) => write!(f, " (it says {error})"),

@@ -3,6 +3,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -59,7 +60,13 @@ impl Target {
             let _ = stream.write_all(bytes);
             Some(stream)
         };
-        (0..count).filter_map(one).collect()
+        let made: Vec<_> = (0..count).filter_map(one).collect();
+        assert!(
+            made.len() >= count - count / 10,
+            "only {} of {count}",
+            made.len()
+        );
+        made
     }
 }
 
@@ -69,6 +76,8 @@ pub struct Probe {
     pub make: fn(&Target) -> Vec<TcpStream>,
     /// It would be the redirect, but for something about it: it must not win in its place.
     pub is_forged: bool,
+    /// It goes on while the redirect comes, which may lose its connection to it, and come again.
+    pub goes_on: bool,
 }
 
 const fn probe(name: &'static str, make: fn(&Target) -> Vec<TcpStream>) -> Probe {
@@ -76,14 +85,21 @@ const fn probe(name: &'static str, make: fn(&Target) -> Vec<TcpStream>) -> Probe
         name,
         make,
         is_forged: false,
+        goes_on: false,
     }
 }
 
 const fn forged(name: &'static str, make: fn(&Target) -> Vec<TcpStream>) -> Probe {
     Probe {
-        name,
-        make,
         is_forged: true,
+        ..probe(name, make)
+    }
+}
+
+const fn going_on(name: &'static str, make: fn(&Target) -> Vec<TcpStream>) -> Probe {
+    Probe {
+        goes_on: true,
+        ..probe(name, make)
     }
 }
 
@@ -140,15 +156,45 @@ fn deaf(target: &Target) -> Vec<TcpStream> {
 /// A storm that goes on while the redirect comes: each connection is another one.
 fn storm(target: &Target, bytes: &'static [u8], ends: fn(TcpStream)) -> Vec<TcpStream> {
     let target = target.clone();
+    let (at_work, is_at_work) = mpsc::channel();
     thread::spawn(move || {
-        for _ in 0..20_000 {
+        for number in 0..20_000 {
             let Some(mut stream) = target.try_connect() else {
                 return;
             };
             let _ = stream.write_all(bytes);
             ends(stream);
+            if number == 200 {
+                let _ = at_work.send(());
+            }
         }
     });
+    let _ = is_at_work.recv();
+    Vec::new()
+}
+
+/// Callbacks of somebody who does not know the state, from several threads that hold each connection.
+fn forgers(target: &Target) -> Vec<TcpStream> {
+    let request = navigation(target.address, "/callback?code=x&state=x");
+    let (at_work, is_at_work) = mpsc::channel();
+    for _ in 0..4 {
+        let (target, request, at_work) = (target.clone(), request.clone(), at_work.clone());
+        thread::spawn(move || {
+            let mut held = Vec::new();
+            while let Some(mut stream) = target.try_connect() {
+                let _ = stream.write_all(request.as_bytes());
+                if held.len() < 2000 {
+                    held.push(stream);
+                }
+                if held.len() == 100 {
+                    let _ = at_work.send(());
+                }
+            }
+        });
+    }
+    for _ in 0..4 {
+        let _ = is_at_work.recv();
+    }
     Vec::new()
 }
 
@@ -354,14 +400,14 @@ pub const PROBES: &[Probe] = &[
     probe("500 half requests", |t| {
         t.many(500, b"GET /callback HTTP/1.1\r\nHo")
     }),
-    probe("64 tricklers", |t| {
+    going_on("64 tricklers", |t| {
         trickle(
             t,
             "GET /callback HTTP/1.1\r\nX: yyyyyyyyyyyyyyyyyyyyyyyyyyyy",
             64,
         )
     }),
-    probe("8 who ask for ever and read nothing", deaf),
+    going_on("8 who ask for ever and read nothing", deaf),
     probe("200 requests that are reset", |t| {
         for _ in 0..200 {
             reset(send(t.address, navigation(t.address, "/x")));
@@ -381,16 +427,17 @@ pub const PROBES: &[Probe] = &[
         }
         streams
     }),
-    probe("a storm of requests and resets", |t| {
+    going_on("a storm of requests and resets", |t| {
         storm(t, b"GET /x HTTP/1.1\r\n\r\n", reset)
     }),
-    probe("a storm of forged callbacks", |t| {
+    going_on("a storm of forged callbacks", |t| {
         let request = navigation(t.address, "/callback?code=x&state=x");
         let request: &'static [u8] = request.leak().as_bytes();
         storm(t, request, |mut stream| {
             let _ = stream.read(&mut [0; 4096]);
         })
     }),
+    going_on("4 who hold thousands of forged callbacks", forgers),
 ];
 
 /// Two genuine ones on one connection: the first is taken, the second must not be.

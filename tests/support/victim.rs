@@ -90,6 +90,17 @@ pub struct Cost {
     pub kilobytes: u64,
 }
 
+impl Cost {
+    /// The higher of each.
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            threads: self.threads.max(other.threads),
+            descriptors: self.descriptors.max(other.descriptors),
+            kilobytes: self.kilobytes.max(other.kilobytes),
+        }
+    }
+}
+
 impl Victim {
     pub fn start(command: Command) -> Self {
         let (process, mut said) = listen_to(command);
@@ -107,9 +118,10 @@ impl Victim {
     }
 
     /// The person comes back from the browser. A page, unless the connection was lost, as it may be
-    /// under a flood; then a browser, or the person, tries again.
-    pub fn redirect(&self, patience: Duration) -> Option<Reply> {
+    /// under a flood; then a browser, or the person, tries again. How often that took.
+    pub fn redirect(&self, patience: Duration) -> (Option<Reply>, u32) {
         let start = Instant::now();
+        let mut attempts = 0;
         let once = |left: Duration| {
             let mut stream = TcpStream::connect_timeout(&self.target.address, left).ok()?;
             stream.set_read_timeout(Some(left)).ok()?;
@@ -120,13 +132,14 @@ impl Victim {
             .checked_sub(start.elapsed())
             .filter(|d| !d.is_zero())
         {
+            attempts += 1;
             let page = once(left);
             if page.is_some() {
-                return page;
+                return (page, attempts);
             }
             thread::sleep(Duration::from_millis(10));
         }
-        None
+        (None, attempts)
     }
 
     pub fn cost(&self) -> Cost {
@@ -144,16 +157,18 @@ impl Victim {
         }
     }
 
-    /// It has been seen enough of.
-    pub fn kill(mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-
     /// How it ended: what it said, and whether it ended well.
-    pub fn end(mut self) -> (Option<String>, bool) {
+    pub fn end(&mut self) -> (Option<String>, bool) {
         let last = self.said.next();
         let status = self.process.wait().unwrap();
         (last, status.success())
+    }
+}
+
+/// Whoever has not ended by itself has been seen enough of.
+impl Drop for Victim {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }

@@ -1,0 +1,147 @@
+//! Another person on this machine, who has seen the authorization URL in the list of processes, and so
+//! knows the state.
+#![cfg(all(
+    feature = "ureq",
+    feature = "loopback",
+    feature = "os-rng",
+    target_os = "linux"
+))]
+
+mod support;
+
+use std::fs::{self, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::Command;
+
+use authflow::testing::{Answer, FakeProvider, Person};
+use support::directory::Directory;
+use support::login::login;
+use support::process::{again, listen_to, role, said, say};
+use support::raw::{navigation, read_reply, send};
+
+const PERSON: u32 = 61_001;
+const OTHER: u32 = 61_002;
+
+/// The role of a program that logs in, and says how that went.
+#[test]
+fn program() {
+    let Some(role) = role() else { return };
+    let provider = FakeProvider::start().unwrap();
+    let mut login = login(provider.client())
+        .on_prompt(|_| ())
+        .opener(|url| {
+            let landing = Person::redirect_for(url.as_str(), Answer::Allow).unwrap();
+            say(landing);
+        })
+        .on_ignored(|ignored| say(ignored.reason.as_str()));
+    if role == "trusting" {
+        login = login.allow_other_users();
+    }
+    say(login.run().map_or_else(
+        |error| error.to_string(),
+        |session| session.state().name().to_owned(),
+    ));
+}
+
+/// The role of a browser: goes to an address, or only sends the request and is gone.
+#[test]
+fn browser() {
+    let Some(role) = role() else { return };
+    let (how, address) = role.split_once(' ').unwrap();
+    let url = url::Url::parse(address).unwrap();
+    let host = url.socket_addrs(|| None).unwrap()[0];
+    let request = navigation(host, &address[url.origin().ascii_serialization().len()..]);
+    let mut stream = send(host, request);
+    stream.flush().unwrap();
+    if how == "asks" {
+        let status = read_reply(&mut stream).map_or(0, |page| page.status());
+        say(status);
+    }
+}
+
+/// This binary, where everybody may run it.
+struct Everybodys(PathBuf, Directory);
+
+impl Everybodys {
+    fn new() -> Self {
+        let directory = Directory::new();
+        fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
+        let path = directory.path().join("tests");
+        fs::copy(std::env::current_exe().unwrap(), &path).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        Self(path, directory)
+    }
+
+    fn run(&self, test: &str, role: &str, user: u32) -> Command {
+        let usual = again(test, role);
+        let mut command = Command::new(&self.0);
+        command.args(usual.get_args());
+        command.envs(
+            usual
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+        command
+            .stdin(std::process::Stdio::null())
+            .stdout(std::process::Stdio::piped());
+        command.current_dir("/").uid(user).gid(user);
+        command
+    }
+
+    /// What the page's status was.
+    fn asks(&self, address: &str, user: u32) -> Vec<String> {
+        said(self.run("browser", &format!("asks {address}"), user))
+    }
+}
+
+fn is_root(directory: &Directory) -> bool {
+    fs::metadata(directory.path()).unwrap().uid() == 0
+}
+
+#[test]
+fn another_users_answer_is_ignored_though_it_has_the_state() {
+    let tests = Everybodys::new();
+    if !is_root(&tests.1) {
+        // Only root can become two others. What one user does is in every other test.
+        println!("not tested: this needs root");
+        return;
+    }
+    let (mut process, mut said) = listen_to(tests.run("program", "careful", PERSON));
+    let landing = said.next().unwrap();
+    assert_eq!(tests.asks(&landing, OTHER), ["400"]);
+    assert_eq!(said.next().as_deref(), Some("another_user"));
+    let denied = landing.replacen("?code=", "?error=access_denied&x=", 1);
+    assert_eq!(tests.asks(&denied, OTHER), ["400"]);
+    assert_eq!(said.next().as_deref(), Some("another_user"));
+    // Whoever is gone before it is looked at has no owner any more, and is none either.
+    for _ in 0..20 {
+        let mut gone = tests.run("browser", &format!("goes {landing}"), OTHER);
+        assert!(gone.output().unwrap().status.success());
+    }
+    assert_eq!(tests.asks(&landing, PERSON), ["200"]);
+    let rest: Vec<_> = said.collect();
+    let (last, ignored) = rest.split_last().unwrap();
+    assert_eq!(last, "Authorized");
+    assert!(
+        ignored.iter().all(|said| said == "another_user"),
+        "{ignored:?}"
+    );
+    assert!(process.wait().unwrap().success());
+}
+
+#[test]
+fn another_users_answer_is_taken_where_the_program_says_so() {
+    let tests = Everybodys::new();
+    if !is_root(&tests.1) {
+        println!("not tested: this needs root");
+        return;
+    }
+    let (mut process, mut said) = listen_to(tests.run("program", "trusting", PERSON));
+    let landing = said.next().unwrap();
+    assert_eq!(tests.asks(&landing, OTHER), ["200"]);
+    assert_eq!(said.next().as_deref(), Some("Authorized"));
+    assert!(process.wait().unwrap().success());
+}
