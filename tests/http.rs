@@ -13,7 +13,7 @@ use authflow::{
     Action, AuthFlow, Client, ClientBuilder, ConfigError, Event, HttpRequest, HttpResponse,
     Provider, Timestamp, TokenSet, TransportError, TransportErrorKind as Kind,
 };
-use support::raw::{PATIENCE, Server, json, response, tokens};
+use support::raw::{Nobody, PATIENCE, Server, json, response, tokens};
 
 const SECRET: &str = "RT-hush-hush";
 
@@ -273,10 +273,8 @@ fn what_is_not_http_is_a_protocol_error() {
 
 #[test]
 fn a_refused_connection_means_that_nothing_was_sent() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = nobody.local_addr().unwrap();
-    drop(nobody);
-    let reply = execute(&format!("http://{address}/token"));
+    let nobody = Nobody::new();
+    let reply = execute(&format!("http://{}/token", nobody.address()));
     assert_eq!(reply, Err(not_sent(Kind::Connect)));
 }
 

@@ -98,8 +98,8 @@ impl Pages {
         self
     }
 
-    /// The whole HTTP response, for those who have their own sockets. Behind the page goes the one script there is, which takes the query,
-    /// and with it the code, out of the address bar and the history.
+    /// The whole HTTP response, for those who have their own sockets. Behind the page goes the one script
+    /// there is, which takes the query, and with it the code, out of the address bar and the history.
     #[must_use]
     pub fn response(&self, page: Page) -> Vec<u8> {
         const CLEAN_ADDRESS: &str = "history.replaceState(null,'',location.pathname)";

@@ -179,6 +179,24 @@ impl Drop for Server {
     }
 }
 
+/// An address that refuses whoever connects for as long as this is held: bound, but not listened at, so
+/// that no other program can get it meanwhile.
+pub struct Nobody(socket2::Socket);
+
+impl Nobody {
+    pub fn new() -> Self {
+        let socket =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        socket.bind(&address.into()).unwrap();
+        Self(socket)
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.0.local_addr().unwrap().as_socket().unwrap()
+    }
+}
+
 /// A response with this body and a length that agrees.
 pub fn response(status: &str, headers: &str, body: &str) -> String {
     let length = body.len();

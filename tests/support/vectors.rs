@@ -30,7 +30,9 @@ pub fn check<R: DeserializeOwned>(file: &str, check: impl Fn(&R, &mut Faults)) {
     let rows = lines(file);
     let mut ids = BTreeSet::new();
     let mut failed = Vec::new();
+    let mut bad = 0;
     for (id, line) in &rows {
+        bad += usize::from(is_bad(line));
         let mut faults = Faults {
             row: id.clone(),
             list: Vec::new(),
@@ -63,6 +65,19 @@ pub fn check<R: DeserializeOwned>(file: &str, check: impl Fn(&R, &mut Faults)) {
         "{file}: {passed} of {all} rows pass, but not\n{}",
         failed.join("\n")
     );
+    println!("{file}: bad inputs tried: {bad}");
+}
+
+/// Whether a row is about something that has to be refused, or ignored, or is no answer.
+fn is_bad(line: &str) -> bool {
+    let row: Value = serde_json::from_str(line).unwrap_or_default();
+    let expect = &row["expect"];
+    let says = |name: &str| expect.get(name).is_some();
+    row["ok"] == false
+        || row.get("seconds") == Some(&Value::Null)
+        || ["ignored", "failure", "oauth_error", "error"]
+            .into_iter()
+            .any(says)
 }
 
 /// What every row has, taken out of it so that the rest can be read strictly.

@@ -77,7 +77,7 @@ fn send(http: &Http, scenario: &mut Scenario) -> Reply {
 }
 
 /// Gives up on servers that never come to an end, and on no others: they take no part of it.
-const SOON: Duration = Duration::from_secs(1);
+const SOON: Duration = Duration::from_secs(2);
 
 /// A driver that gives up soon.
 fn impatient() -> Http {

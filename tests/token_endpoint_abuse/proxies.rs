@@ -10,7 +10,7 @@ use super::{
     tries_again,
 };
 use crate::support::process::{again, role, said, say};
-use crate::support::raw::{Connection, Server, response, tokens};
+use crate::support::raw::{Connection, Nobody, Server, response, tokens};
 
 const ENDPOINT: &str = "https://as.example/a/secret/path?tenant=7";
 const VARIABLES: [&str; 6] = [
@@ -114,8 +114,8 @@ fn a_proxy_that_resets_or_is_silent_means_that_nothing_was_sent() {
 
 #[test]
 fn a_proxy_that_is_not_there_means_that_nothing_was_sent() {
-    let gone = Server::answering("").url("");
-    let http = Http::with_proxy(&gone).unwrap();
+    let nobody = Nobody::new();
+    let http = Http::with_proxy(&format!("http://{}", nobody.address())).unwrap();
     let mut scenario = refreshing(ENDPOINT);
     assert_eq!(send(&http, &mut scenario), Err(not_sent(Kind::Connect)));
     tries_again(&mut scenario);
