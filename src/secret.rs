@@ -25,6 +25,11 @@ impl Secret {
         &self.0
     }
 
+    /// Without a copy.
+    pub(crate) fn from_zeroizing(text: Zeroizing<String>) -> Self {
+        Self(text)
+    }
+
     /// Whether `text` is the same, in constant time for equal lengths.
     pub(crate) fn matches(&self, text: &str) -> bool {
         self.0.as_bytes().ct_eq(text.as_bytes()).into()

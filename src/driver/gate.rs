@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::driver::loopback::ListenError;
 use crate::driver::redirection::{Head, MAX_HEAD, RedirectionEndpoint, Refusal};
@@ -44,7 +45,7 @@ struct Connection {
 
 enum Stage {
     /// The head of a request, as far as it is there.
-    Reading(Vec<u8>),
+    Reading(Zeroizing<Vec<u8>>),
     /// It may be the redirect. Nobody has looked yet.
     Arrived(CallbackUrl),
     /// The answer, and how much of it is sent.
@@ -121,7 +122,7 @@ impl Gate {
                     if peer.ip().is_loopback() && stream.set_nonblocking(true).is_ok() {
                         self.connections.push(Connection {
                             stream,
-                            stage: Stage::Reading(Vec::new()),
+                            stage: Stage::Reading(Zeroizing::default()),
                             since: Instant::now(),
                         });
                     }
@@ -205,19 +206,20 @@ fn is_empty(error: &io::Error) -> bool {
 
 fn read(
     mut stream: &TcpStream,
-    head: &mut Vec<u8>,
+    head: &mut Zeroizing<Vec<u8>>,
     endpoint: &RedirectionEndpoint,
 ) -> io::Result<Stage> {
     let mut chunk = [0; 4096];
     loop {
         let count = stream.read(&mut chunk)?;
-        let Some(new @ [_, ..]) = chunk.get(..count) else {
+        let Some(new @ [_, ..]) = chunk.get_mut(..count) else {
             return Ok(Stage::Over);
         };
-        head.extend_from_slice(new);
+        append(head, new);
         // Only a line's end decides anything, so a client that sends byte after byte is not read as
         // often. What is no HTTP at all shows at the beginning.
         let is_worth_a_look = head.len() == count || head.len() >= MAX_HEAD || new.contains(&b'\n');
+        new.zeroize();
         if !is_worth_a_look {
             continue;
         }
@@ -233,6 +235,17 @@ fn read(
             }
         }
     }
+}
+
+/// A vector that grows by itself leaves copies of the code behind.
+fn append(head: &mut Zeroizing<Vec<u8>>, new: &[u8]) {
+    let length = head.len() + new.len();
+    if length > head.capacity() {
+        let mut larger = Zeroizing::new(Vec::with_capacity(length * 2));
+        larger.extend_from_slice(head);
+        *head = larger;
+    }
+    head.extend_from_slice(new);
 }
 
 fn write(mut stream: &TcpStream, answer: &[u8], sent: &mut usize) -> io::Result<Stage> {

@@ -40,25 +40,28 @@ pub(crate) struct AuthorizationRequest<'a> {
 
 impl AuthorizationRequest<'_> {
     pub(crate) fn url(&self) -> AuthorizationUrl {
-        let mut url = String::with_capacity(512);
-        url.push_str(self.endpoint.as_str());
-        let mut push = |name: &str, value: &str| {
-            // RFC 6749 section 3.1: a parameter without a value counts as omitted.
-            if !value.is_empty() {
-                push_query(&mut url, name, value);
-            }
-        };
-        push("response_type", "code");
-        push("client_id", self.client_id);
-        push("redirect_uri", self.redirect_uri.as_str());
-        push("scope", self.scopes.as_str());
-        push("state", self.state.expose());
-        if let Some(verifier) = self.verifier {
-            push("code_challenge", &pkce::challenge(verifier));
-            push("code_challenge_method", "S256");
-        }
-        for (name, value) in self.extra {
-            push(name, value);
+        let challenge = self.verifier.map(pkce::challenge).unwrap_or_default();
+        let method = if challenge.is_empty() { "" } else { "S256" };
+        let own = [
+            ("response_type", "code"),
+            ("client_id", self.client_id),
+            ("redirect_uri", self.redirect_uri.as_str()),
+            ("scope", self.scopes.as_str()),
+            ("state", self.state.expose()),
+            ("code_challenge", &challenge),
+            ("code_challenge_method", method),
+        ];
+        let extra = self.extra.iter().map(|(name, value)| (&**name, &**value));
+        let params = own.into_iter().chain(extra);
+        // RFC 6749 section 3.1: a parameter without a value counts as omitted.
+        let params = params.filter(|(_, value)| !value.is_empty());
+        // Enough for all escapes: a string that grows leaves copies of the state behind.
+        let length: usize = params.clone().map(|(k, v)| k.len() + v.len() + 1).sum();
+        let endpoint = self.endpoint.as_str();
+        let mut url = String::with_capacity(endpoint.len() + length * 3);
+        url.push_str(endpoint);
+        for (name, value) in params {
+            push_query(&mut url, name, value);
         }
         AuthorizationUrl(url.into())
     }

@@ -1,12 +1,11 @@
 //! The redirect back from the authorization server (RFC 6749 section 4.1.2, RFC 9207), judged state
 //! first: until the state is right, nothing in it is believed.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use crate::error::OAuthError;
 use crate::secret::Secret;
-use crate::wire::form;
+use crate::wire::form::{self, Decoded};
 use crate::wire::redirect::RedirectUri;
 use crate::wire::text;
 
@@ -218,7 +217,7 @@ pub(crate) fn validate(
     match (given(seen.code), given(seen.error)) {
         (Some(_), Some(_)) => Err(IgnoredReason::CodeAndError.into()),
         (None, None) => Err(IgnoredReason::Nothing.into()),
-        (Some(code), None) => Ok(Answer::Code(AuthorizationCode(code.as_ref().into()))),
+        (Some(code), None) => Ok(Answer::Code(AuthorizationCode(code.into_owned().into()))),
         (None, Some(error)) => {
             let secrets = [expected.state];
             let description = given(seen.description);
@@ -234,7 +233,7 @@ pub(crate) fn validate(
     }
 }
 
-fn given(value: Option<Cow<'_, str>>) -> Option<Cow<'_, str>> {
+fn given(value: Option<Decoded<'_>>) -> Option<Decoded<'_>> {
     value.filter(|text| !text.is_empty())
 }
 
@@ -249,12 +248,12 @@ fn without_own<'a>(query: &'a str, own: &str) -> &'a str {
 
 #[derive(Default)]
 struct Parameters<'a> {
-    state: Option<Cow<'a, str>>,
-    code: Option<Cow<'a, str>>,
-    error: Option<Cow<'a, str>>,
-    description: Option<Cow<'a, str>>,
-    uri: Option<Cow<'a, str>>,
-    iss: Option<Cow<'a, str>>,
+    state: Option<Decoded<'a>>,
+    code: Option<Decoded<'a>>,
+    error: Option<Decoded<'a>>,
+    description: Option<Decoded<'a>>,
+    uri: Option<Decoded<'a>>,
+    iss: Option<Decoded<'a>>,
     unexpected: bool,
 }
 
@@ -263,7 +262,7 @@ impl<'a> Parameters<'a> {
         let mut seen = Self::default();
         for pair in form::decode(query) {
             let (name, value) = pair.map_err(|_| IgnoredReason::Malformed)?;
-            let slot = match name.as_ref() {
+            let slot = match &*name {
                 "state" => &mut seen.state,
                 "code" => &mut seen.code,
                 "error" => &mut seen.error,
@@ -277,7 +276,7 @@ impl<'a> Parameters<'a> {
                 _ => continue,
             };
             // Texts for people are cleaned where they are shown.
-            let is_prose = matches!(name.as_ref(), "error_description" | "error_uri");
+            let is_prose = matches!(&*name, "error_description" | "error_uri");
             if !is_prose && value.contains(char::is_control) {
                 return Err(IgnoredReason::Malformed.into());
             }

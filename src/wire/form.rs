@@ -1,9 +1,11 @@
 //! `application/x-www-form-urlencoded`, strictly (RFC 6749 appendix B).
 
-use std::borrow::Cow;
+use std::mem;
+use std::ops::Deref;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::Serialize;
+use zeroize::{Zeroize, Zeroizing};
 
 /// RFC 3986 unreserved characters stay bare, all else is escaped. A space becomes `%20`, which
 /// decodes alike with and without the form rule for `+`.
@@ -17,11 +19,50 @@ const ESCAPE: &AsciiSet = &NON_ALPHANUMERIC
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
+/// A name or value, decoded. It may be a secret, so what had to be copied is overwritten on drop.
+#[derive(Clone)]
+pub(crate) enum Decoded<'a> {
+    AsItStands(&'a str),
+    Copied(Zeroizing<String>),
+}
+
+impl Decoded<'_> {
+    pub(crate) fn into_owned(self) -> String {
+        match self {
+            Self::AsItStands(text) => text.to_owned(),
+            Self::Copied(mut text) => mem::take(&mut *text),
+        }
+    }
+}
+
+impl From<String> for Decoded<'_> {
+    fn from(text: String) -> Self {
+        Self::Copied(text.into())
+    }
+}
+
+impl Deref for Decoded<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            Self::AsItStands(text) => text,
+            Self::Copied(text) => text,
+        }
+    }
+}
+
+impl PartialEq<&str> for Decoded<'_> {
+    fn eq(&self, other: &&str) -> bool {
+        **self == **other
+    }
+}
+
 /// The pairs of a query or form body. Unlike the URL standard's decoder this one refuses broken
 /// escapes and bytes that are not UTF-8, where that one would put something else in their place.
 pub(crate) fn decode(
     form: &str,
-) -> impl Iterator<Item = Result<(Cow<'_, str>, Cow<'_, str>), Malformed>> {
+) -> impl Iterator<Item = Result<(Decoded<'_>, Decoded<'_>), Malformed>> {
     form.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         Ok((decode_text(name)?, decode_text(value)?))
@@ -33,31 +74,39 @@ pub(crate) fn is_escape(rest: &str) -> bool {
     matches!(rest.as_bytes(), [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit())
 }
 
-fn decode_text(text: &str) -> Result<Cow<'_, str>, Malformed> {
+fn decode_text(text: &str) -> Result<Decoded<'_>, Malformed> {
+    if !text.contains(['%', '+']) {
+        return Ok(Decoded::AsItStands(text));
+    }
     let escapes_are_whole = text.split('%').skip(1).all(is_escape);
     if !escapes_are_whole {
         return Err(Malformed);
     }
-    if !text.contains('+') {
-        return percent_decode_str(text)
-            .decode_utf8()
-            .map_err(|_| Malformed);
+    // Nothing becomes longer, so this does not grow, which would leave copies behind.
+    let mut bytes = Vec::with_capacity(text.len());
+    for (at, piece) in text.split('+').enumerate() {
+        if at > 0 {
+            bytes.push(b' ');
+        }
+        bytes.extend(percent_decode_str(piece));
     }
-    let spaced = text.replace('+', " ");
-    let decoded = percent_decode_str(&spaced).decode_utf8();
-    decoded
-        .map(|text| Cow::Owned(text.into_owned()))
-        .map_err(|_| Malformed)
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(text.into()),
+        Err(error) => {
+            error.into_bytes().zeroize();
+            Err(Malformed)
+        }
+    }
 }
 
 /// A form body.
-pub(crate) fn encode(pairs: &[(&str, &str)]) -> String {
+pub(crate) fn encode(pairs: &[(&str, &str)]) -> Zeroizing<String> {
     // Enough for all escapes: a string that grows leaves copies of its secrets behind.
     let length: usize = pairs.iter().map(|(k, v)| k.len() + v.len() + 2).sum();
     let mut form = url::form_urlencoded::Serializer::new(String::with_capacity(length * 3));
     // Strings in pairs cannot fail to serialize.
     let _ = pairs.serialize(serde_urlencoded::Serializer::new(&mut form));
-    form.finish()
+    form.finish().into()
 }
 
 /// Appends `name=value` to a query, escaped.
@@ -104,7 +153,7 @@ mod tests {
     #[test]
     fn encodes_what_it_decodes() {
         let body = encode(&[("code", "a+b c%/é"), ("empty", "")]);
-        assert_eq!(body, "code=a%2Bb+c%25%2F%C3%A9&empty=");
+        assert_eq!(*body, "code=a%2Bb+c%25%2F%C3%A9&empty=");
         let mut url = String::from("https://as.example/a?tenant=1");
         push_query(&mut url, "x", "a b~");
         assert_eq!(url, "https://as.example/a?tenant=1&x=a%20b~");

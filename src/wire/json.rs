@@ -1,7 +1,6 @@
 //! The members of a token response, whatever they were written in: JSON kept as raw text, so that
 //! numbers stay exact and no depth of nesting matters, or form values.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 
@@ -9,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use crate::wire::form;
+use crate::wire::form::{self, Decoded};
 
 /// Longer lifetimes and waits than this (68 years) are cut to it.
 pub(crate) const MAX_SECONDS: u64 = i32::MAX as u64;
@@ -18,7 +17,7 @@ pub(crate) const MAX_SECONDS: u64 = i32::MAX as u64;
 #[derive(Clone)]
 pub(crate) enum Value<'a> {
     Json(&'a str),
-    Text(Cow<'a, str>),
+    Text(Decoded<'a>),
 }
 
 /// Seconds as a server wrote them.
@@ -33,11 +32,8 @@ impl<'a> Value<'a> {
     /// The string, if it is one. It may be a secret, or quote one.
     pub(crate) fn string(&self) -> Option<Zeroizing<String>> {
         match self {
-            Self::Text(text) => Some(text.clone().into_owned().into()),
-            Self::Json(raw) if raw.starts_with('"') => {
-                serde_json::from_str(raw).ok().map(Zeroizing::new)
-            }
-            Self::Json(_) => None,
+            Self::Text(text) => Some((**text).to_owned().into()),
+            Self::Json(raw) => unescape(raw),
         }
     }
 
@@ -76,7 +72,14 @@ impl<'a> Value<'a> {
     pub(crate) fn raw(&self) -> String {
         match self {
             Self::Json(raw) => (*raw).to_owned(),
-            Self::Text(text) => serde_json::Value::from(text.as_ref()).to_string(),
+            Self::Text(text) => {
+                let is_escaped = |byte: &u8| matches!(byte, ..b' ' | b'"' | b'\\');
+                let escapes = text.bytes().filter(is_escaped).count();
+                let mut raw = Vec::with_capacity(text.len() + escapes * 5 + 2);
+                // A string cannot fail to serialize.
+                let _ = serde_json::to_writer(&mut raw, &**text);
+                String::from_utf8(raw).unwrap_or_default()
+            }
         }
     }
 
@@ -108,9 +111,49 @@ impl<'a> Value<'a> {
     }
 }
 
+/// The text of a JSON string whose syntax has been checked. serde_json takes escapes out in a buffer
+/// that grows and is left behind as it is.
+fn unescape(raw: &str) -> Option<Zeroizing<String>> {
+    let mut rest = raw.strip_prefix('"')?.strip_suffix('"')?;
+    // An escape is longer than what it stands for.
+    let mut text = Zeroizing::new(String::with_capacity(rest.len()));
+    while let Some((plain, escape)) = rest.split_once('\\') {
+        text.push_str(plain);
+        rest = escape.get(1..)?;
+        text.push(match escape.as_bytes().first()? {
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => {
+                let first = code_unit(&mut rest)?;
+                let second = match first {
+                    0xd800..0xdc00 => {
+                        rest = rest.strip_prefix("\\u")?;
+                        Some(code_unit(&mut rest)?)
+                    }
+                    _ => None,
+                };
+                let units = [first].into_iter().chain(second);
+                char::decode_utf16(units).next()?.ok()?
+            }
+            &itself => char::from(itself),
+        });
+    }
+    text.push_str(rest);
+    Some(text)
+}
+
+fn code_unit(rest: &mut &str) -> Option<u16> {
+    let (digits, after) = rest.split_at_checked(4)?;
+    *rest = after;
+    u16::from_str_radix(digits, 16).ok()
+}
+
 /// The members of one object, in order.
 #[derive(Default)]
-pub(crate) struct Members<'a>(Vec<(String, Value<'a>)>);
+pub(crate) struct Members<'a>(Vec<(Decoded<'a>, Value<'a>)>);
 
 impl<'a> Members<'a> {
     /// From a JSON object; anything else, trailing text included, is `None`. The reason is not kept:
@@ -123,33 +166,33 @@ impl<'a> Members<'a> {
     pub(crate) fn from_form(text: &'a str) -> Option<Self> {
         let pairs = form::decode(text).map(|pair| {
             let (name, value) = pair.ok()?;
-            Some((name.into_owned(), Value::Text(value)))
+            Some((name, Value::Text(value)))
         });
         pairs.collect::<Option<Vec<_>>>().map(Self)
     }
 
     /// The value of a member that is there and not null.
     pub(crate) fn get(&self, name: &str) -> Option<&Value<'a>> {
-        let found = self.0.iter().find(|(known, _)| known == name);
+        let found = self.0.iter().find(|(known, _)| *known == name);
         found
             .map(|(_, value)| value)
             .filter(|value| !value.is_null())
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|(known, _)| known == name)
+        self.0.iter().any(|(known, _)| *known == name)
     }
 
     /// Whether any of `names` is there more than once.
     pub(crate) fn repeats_any(&self, names: &[&str]) -> bool {
-        let count = |name: &str| self.0.iter().filter(|(known, _)| known == name).count();
+        let count = |name: &str| self.0.iter().filter(|(known, _)| *known == name).count();
         names.iter().any(|name| count(name) > 1)
     }
 
     /// Puts a member in the place of any of the same name.
     pub(crate) fn set(&mut self, name: &str, value: Value<'a>) {
-        self.0.retain(|(known, _)| known != name);
-        self.0.push((name.to_owned(), value));
+        self.0.retain(|(known, _)| *known != name);
+        self.0.push((Decoded::from(name.to_owned()), value));
     }
 
     /// Gives a member another name, in the place of any that has it. One that repeats still does.
@@ -157,25 +200,25 @@ impl<'a> Members<'a> {
         if from == to || !self.has(from) {
             return;
         }
-        self.0.retain(|(known, _)| known != to);
-        let named = self.0.iter_mut().filter(|(known, _)| known == from);
-        named.for_each(|(known, _)| to.clone_into(known));
+        self.0.retain(|(known, _)| *known != to);
+        let named = self.0.iter_mut().filter(|(known, _)| *known == from);
+        named.for_each(|(known, _)| *known = Decoded::from(to.to_owned()));
     }
 
     /// Takes a member out.
     pub(crate) fn take(&mut self, name: &str) -> Option<Value<'a>> {
-        let at = self.0.iter().position(|(known, _)| known == name)?;
+        let at = self.0.iter().position(|(known, _)| *known == name)?;
         Some(self.0.remove(at).1)
     }
 
     /// Puts other members in the place of those with the same names.
     pub(crate) fn replace_with(&mut self, others: Self) {
-        let names: HashSet<&str> = others.0.iter().map(|(name, _)| name.as_str()).collect();
-        self.0.retain(|(known, _)| !names.contains(known.as_str()));
+        let names: HashSet<&str> = others.0.iter().map(|(name, _)| &**name).collect();
+        self.0.retain(|(known, _)| !names.contains(&**known));
         self.0.extend(others.0);
     }
 
-    pub(crate) fn into_pairs(self) -> Vec<(String, Value<'a>)> {
+    pub(crate) fn into_pairs(self) -> Vec<(Decoded<'a>, Value<'a>)> {
         self.0
     }
 }
@@ -195,7 +238,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
                 let mut members = Vec::new();
                 while let Some(name) = map.next_key::<String>()? {
                     let raw: &'de RawValue = map.next_value()?;
-                    members.push((name, Value::Json(raw.get())));
+                    members.push((name.into(), Value::Json(raw.get())));
                 }
                 Ok(Members(members))
             }
@@ -223,6 +266,37 @@ mod tests {
             "true", "\"inf\"", "\"NaN\"", "\"\"", "\"-\"", "[1]", "\"1 2\"",
         ] {
             assert_eq!(of(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn reads_strings_as_serde_json_does() {
+        let strings = [
+            r#""""#,
+            r#""a/é\u00e9\/b""#,
+            r#""\\\"\/\b\f\n\r\t""#,
+            r#""\\u0041\u0041\u002F\u20ac\ufffd""#,
+            r#""\ud83d\ude00\uD83D\uDE00!""#,
+            r#""\ud83d""#,
+            r#""\ud83dx""#,
+            r#""\ud83d\n""#,
+            r#""\ud83d\u0041""#,
+            r#""\ude00\ud83d""#,
+            "1",
+        ];
+        for raw in strings {
+            let own = Value::Json(raw).string();
+            let own = own.as_ref().map(|text| text.as_str());
+            let known: Option<String> = serde_json::from_str(raw).ok();
+            assert_eq!(own, known.as_deref(), "{raw}");
+        }
+    }
+
+    #[test]
+    fn writes_texts_as_serde_json_does() {
+        for text in ["", "a/é", "\"\\\n\u{1}\u{1f}\u{7f}"] {
+            let raw = Value::Text(text.to_owned().into()).raw();
+            assert_eq!(raw, serde_json::to_string(text).unwrap());
         }
     }
 

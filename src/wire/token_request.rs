@@ -62,7 +62,7 @@ impl<'a> Grant<'a> {
         }
         let extra = extra.iter().map(|(name, value)| (&**name, value.expose()));
         let body: Vec<_> = body.into_iter().chain(extra).collect();
-        form::encode(&body).into()
+        Secret::from_zeroizing(form::encode(&body))
     }
 }
 
@@ -120,7 +120,8 @@ impl Credentials<'_> {
             body.extend(self.secret.map(|secret| ("client_secret", secret.expose())));
         }
         let authorization = authorization.map(|basic| format!("Basic {}", basic.expose()).into());
-        (form::encode(&body).into(), authorization)
+        let body = Secret::from_zeroizing(form::encode(&body));
+        (body, authorization)
     }
 
     /// What stands behind `Basic ` in the header, if the client authenticates so.

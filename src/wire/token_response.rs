@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::mem;
 
 use serde::de::DeserializeOwned;
 
@@ -239,8 +238,8 @@ fn read_tokens(
     let extra: BTreeMap<String, Secret> = members
         .into_pairs()
         .into_iter()
-        .filter(|(name, _)| !RECOGNISED.contains(&name.as_str()))
-        .map(|(name, value)| (name, value.raw().into()))
+        .filter(|(name, _)| !RECOGNISED.contains(&&**name))
+        .map(|(name, value)| (name.into_owned(), value.raw().into()))
         .collect();
     Ok(TokenResponse {
         access_token,
@@ -259,7 +258,7 @@ fn credential(value: Option<Value<'_>>) -> Result<Option<Secret>, ()> {
     let Some(value) = value.filter(|value| !value.is_null()) else {
         return Ok(None);
     };
-    let text = Secret::from(mem::take(&mut *value.string().ok_or(())?));
+    let text = Secret::from_zeroizing(value.string().ok_or(())?);
     if !text.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(());
     }
