@@ -339,6 +339,11 @@ impl Session {
             shared.stored = loaded;
             return Ok(false);
         }
+        if has_session && shared.has_outlived(loaded.as_ref()) {
+            log::info!("another process has saved a refresh token that was used up here");
+            shared.stored = loaded;
+            return Ok(false);
+        }
         if has_session && loaded.as_ref().map(Snapshot::is_of_app) != Some(self.inner.is_app) {
             return Err(self.unreadable(RestoreError::OtherClient));
         }

@@ -107,6 +107,21 @@ impl Shared {
         }
     }
 
+    /// Whether what the store holds has the refresh token that it had before, and that was used up
+    /// here for a newer one, which is not saved yet. Whoever saved it has learnt something about a token
+    /// that is over.
+    pub(super) fn has_outlived(&self, loaded: Option<&Snapshot>) -> bool {
+        let refresh_token = |snapshot: &Snapshot| {
+            let tokens = snapshot
+                .clone()
+                .tokens(self.flow.client(), Timestamp::now());
+            tokens.ok()??.refresh_token
+        };
+        let known = self.stored.as_ref().and_then(refresh_token);
+        let is_known = known.is_some() && loaded.and_then(refresh_token) == known;
+        self.unsaved.is_some() && is_known && refresh_token(&self.flow.snapshot()) != known
+    }
+
     /// Remembers what matters later, and logs what happened.
     pub(super) fn note(&mut self, notice: &Notice) {
         match notice {
