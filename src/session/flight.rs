@@ -38,7 +38,7 @@ pub(super) type Guard<'a> = MutexGuard<'a, Shared>;
 /// How long to wait for another process. It refreshes for as long as the provider takes to answer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What becomes of a refresh that another process is busy with.
+/// What becomes of a refresh that has to wait for another occasion.
 const NOT_SENT: TransportError = TransportError {
     kind: TransportErrorKind::Cancelled,
     may_have_been_sent: false,
@@ -175,7 +175,6 @@ impl Session {
         let mut save_rejection = false;
         let mut may_refresh = shared.flow.can_refresh();
         let mut disbelieved = false;
-        let mut own = None;
         loop {
             let action = if save {
                 Action::Persist
@@ -192,7 +191,7 @@ impl Session {
                 Action::Persist => {
                     save_rejection = false;
                     let is_refused = may_refresh && !shared.flow.can_refresh();
-                    if is_refused && (lock.is_some() || own.is_some()) {
+                    if is_refused && lock.is_some() {
                         // Before it is believed: somebody may have saved without the lock.
                         may_refresh = false;
                         let (relocked, loaded) = self.unlocked(shared, |inner| inner.store.load());
@@ -203,17 +202,17 @@ impl Session {
                     let is_new = shared.flow.serial() != serial;
                     let must_save = save;
                     save = false;
-                    shared = self.persist(shared, own.as_ref().or(lock), is_new, must_save);
+                    shared = self.persist(shared, lock, is_new, must_save);
                 }
                 Action::Send(request) => {
                     let id = request.id();
-                    if shared.flow.is_refreshing(id) && lock.is_none() && own.is_none() {
-                        // One that came due in the midst of a login.
-                        let (relocked, locked) = self.lock_unchanged(shared);
-                        (shared, own) = (relocked, locked);
-                        disbelieved = own.is_none();
+                    let is_refresh = shared.flow.is_refreshing(id);
+                    // A login has no lock: the browser waits for it, not for an old session's tokens.
+                    let is_withheld = is_refresh && (disbelieved || lock.is_none());
+                    if is_refresh {
+                        shared.is_withheld = is_withheld;
+                        disbelieved = is_withheld;
                     }
-                    let is_withheld = disbelieved && shared.flow.is_refreshing(id);
                     let (relocked, result) = match is_withheld {
                         true => (shared, Err(NOT_SENT)),
                         false => self.send(shared, &request),
@@ -245,17 +244,6 @@ impl Session {
         let (mut shared, result) = self.unlocked(shared, |inner| inner.http.execute(request));
         shared.in_flight = None;
         (shared, result)
-    }
-
-    /// The store's lock, if it is free and nobody has saved anything since.
-    fn lock_unchanged<'a>(&'a self, shared: Guard<'a>) -> (Guard<'a>, Option<StoreLock>) {
-        let (shared, locked) =
-            self.unlocked(shared, |inner| lock_and_load(inner, Duration::ZERO, false));
-        let lock = locked
-            .ok()
-            .filter(|(_, loaded)| shared.is_stored(loaded.as_ref()))
-            .map(|(lock, _)| lock);
-        (shared, lock)
     }
 
     /// Saves, unless the store has it already. Without the lock, it is taken first, and what somebody
@@ -368,6 +356,7 @@ impl Session {
         }
         shared.stored = loaded;
         shared.unsaved = None;
+        shared.is_withheld = false;
         shared.last_failure = None;
         shared.failed_at = None;
         if shared.flow.can_refresh() || shared.flow.state() == State::Authorized {

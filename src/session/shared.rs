@@ -33,6 +33,8 @@ pub(super) struct Shared {
     pub(super) unsaved: Option<StoreError>,
     /// Why the store could not be locked or read, when that was last tried.
     pub(super) store_fault: Option<StoreError>,
+    /// The last refresh was not sent. The machine waits as if it had failed; who needs it does not.
+    pub(super) is_withheld: bool,
     /// Why the last refresh failed, if it did, and when.
     pub(super) last_failure: Option<Failure>,
     pub(super) failed_at: Option<Timestamp>,
@@ -65,6 +67,7 @@ impl Shared {
             is_ended: false,
             unsaved: None,
             store_fault: None,
+            is_withheld: false,
             last_failure: None,
             failed_at: None,
             rejected_at: None,
@@ -141,6 +144,7 @@ impl Shared {
             Notice::LoggedIn => {
                 log::info!("the person is logged in");
                 self.last_failure = None;
+                self.is_withheld = false;
                 // It may be another person's.
                 self.token = None;
             }
@@ -157,18 +161,20 @@ impl Shared {
     }
 
     /// Whether a refresh has to be asked for, because the machine does not come to it by itself: the
-    /// client refreshes by hand only, or the last answer was none of the provider's (a hotel's login
-    /// page, for instance) and some time has passed since.
+    /// client refreshes by hand only, the last refresh was not sent, or its answer was none of the
+    /// provider's (a hotel's login page, for instance) and some time has passed since.
     pub(super) fn wants_refresh(&self) -> bool {
-        let idle = self.flow.activity() == Activity::Idle && self.flow.can_refresh();
-        idle && self.flow.state() == State::Expired
+        let is_idle = self.flow.activity() == Activity::Idle;
+        let may_try = is_idle
             && match &self.last_failure {
                 None => true,
                 Some(failure) => {
                     matches!(failure.what_now(), WhatNow::Retry { .. })
                         && self.retry_at().is_none_or(has_come)
                 }
-            }
+            };
+        let is_over = self.flow.state() == State::Expired && self.flow.can_refresh();
+        is_over && (self.is_withheld || may_try)
     }
 
     /// Whether an app has to ask for a token: there is none, or it is about to end.
