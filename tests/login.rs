@@ -758,7 +758,7 @@ fn a_rotated_token_of_a_stored_login_is_not_lost_if_it_cannot_be_saved() {
     let (_, store) = logged_in(&provider);
     let store = TestStore::with(expired(&store.last()));
     let old = store.refresh_token();
-    store.fail();
+    store.fail_for_new();
     let Err(Error::NotSaved { session, .. }) = silently(&provider, &store) else {
         panic!("the session, and with it the only refresh token that works, is gone");
     };
@@ -772,6 +772,26 @@ fn a_rotated_token_of_a_stored_login_is_not_lost_if_it_cannot_be_saved() {
     );
     assert_eq!(provider.token_requests().len(), 2);
     session.refresh().unwrap();
+}
+
+#[test]
+fn a_program_that_cannot_save_does_not_spend_the_stored_refresh_token() {
+    let rotation = Rotation::EveryRefresh {
+        reuse_detection: true,
+    };
+    let provider = FakeProvider::builder().rotation(rotation).start().unwrap();
+    let (_, store) = logged_in(&provider);
+    let store = TestStore::with(expired(&store.last()));
+    store.fail();
+    for _ in 0..2 {
+        let error = silently(&provider, &store).map(drop).unwrap_err();
+        assert!(matches!(error, Error::Store(_)), "{error:?}");
+        assert_eq!(error.what_now(), WhatNow::Retry { after: None });
+    }
+    assert_eq!(provider.token_requests().len(), 1, "the login's own");
+    store.recover();
+    silently(&provider, &store).unwrap();
+    assert_eq!(provider.token_requests().len(), 2);
 }
 
 #[test]

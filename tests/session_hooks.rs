@@ -68,7 +68,7 @@ fn a_token_is_saved_before_it_is_told() {
     session.refresh().unwrap();
     assert_eq!(*lock(&seen), ["told"]);
     // And one that can't be saved is not told at all, until it is.
-    store.fail();
+    store.fail_for_new();
     assert!(session.refresh().is_err());
     assert_eq!(lock(&seen).len(), 1);
     store.recover();

@@ -44,7 +44,7 @@ const NOT_SENT: TransportError = TransportError {
     may_have_been_sent: false,
 };
 
-/// What becomes of a request whose thread has panicked.
+/// What becomes of a request whose thread has panicked while it was on its way.
 const LOST: TransportError = TransportError {
     kind: TransportErrorKind::Other,
     may_have_been_sent: true,
@@ -162,7 +162,7 @@ impl Session {
         lock: Option<&StoreLock>,
     ) -> Result<(Guard<'a>, Vec<Action>), Error> {
         if let Some(id) = shared.in_flight.take() {
-            let result = Err(LOST);
+            let result = Err(if shared.is_withheld { NOT_SENT } else { LOST });
             shared
                 .flow
                 .handle(Event::Response { id, result }, Timestamp::now())?;
@@ -207,17 +207,18 @@ impl Session {
                 Action::Send(request) => {
                     let id = request.id();
                     let is_refresh = shared.flow.is_refreshing(id);
-                    // A login has no lock: the browser waits for it, not for an old session's tokens.
-                    let is_withheld = is_refresh && (disbelieved || lock.is_none());
-                    if is_refresh {
-                        shared.is_withheld = is_withheld;
-                        disbelieved = is_withheld;
+                    shared.in_flight = Some(id);
+                    shared.is_withheld = is_refresh;
+                    if is_refresh && !disbelieved {
+                        let (relocked, can_save) = self.rehearse(shared, lock);
+                        (shared, disbelieved) = (relocked, !can_save);
                     }
-                    let (relocked, result) = match is_withheld {
+                    let (relocked, result) = match is_refresh && disbelieved {
                         true => (shared, Err(NOT_SENT)),
                         false => self.send(shared, &request),
                     };
                     shared = relocked;
+                    shared.in_flight = None;
                     let response = Event::Response { id, result };
                     shared.flow.handle(response, Timestamp::now())?;
                 }
@@ -235,15 +236,37 @@ impl Session {
         Ok((shared, others))
     }
 
+    /// Saves what is stored once more, before a refresh is sent: it may use up the stored refresh
+    /// token, and what comes of it must not be lost for want of room. Whether there is room.
+    fn rehearse<'a>(
+        &'a self,
+        mut shared: Guard<'a>,
+        lock: Option<&StoreLock>,
+    ) -> (Guard<'a>, bool) {
+        // A login has no lock: the browser waits for it, not for an old session's tokens.
+        let Some(lock) = lock.filter(|_| shared.unsaved.is_none()) else {
+            return (shared, false);
+        };
+        let Some(stored) = shared.stored.clone() else {
+            return (shared, true);
+        };
+        let (relocked, saved) = self.unlocked(shared, |inner| inner.store.save(&stored, lock));
+        shared = relocked;
+        let can_save = saved.is_ok();
+        if let Err(error) = saved {
+            log::warn!("nothing is refreshed, for it could not be saved: {error}");
+            shared.store_fault = Some(error);
+        }
+        (shared, can_save)
+    }
+
     fn send<'a>(
         &'a self,
         mut shared: Guard<'a>,
         request: &HttpRequest,
     ) -> (Guard<'a>, Result<HttpResponse, TransportError>) {
-        shared.in_flight = Some(request.id());
-        let (mut shared, result) = self.unlocked(shared, |inner| inner.http.execute(request));
-        shared.in_flight = None;
-        (shared, result)
+        shared.is_withheld = false;
+        self.unlocked(shared, |inner| inner.http.execute(request))
     }
 
     /// Saves, unless the store has it already. Without the lock, it is taken first, and what somebody

@@ -20,7 +20,7 @@ pub(super) struct Shared {
     pub(super) token: Option<AccessToken>,
     /// This thread is at the network or the store, without the mutex.
     pub(super) busy: Option<ThreadId>,
-    /// The request that is being carried out. Left behind by a panic.
+    /// The request that is being carried out, or about to be. Left behind by a panic.
     pub(super) in_flight: Option<RequestId>,
     /// What the store held when it was last read or written.
     pub(super) stored: Option<Snapshot>,
@@ -31,7 +31,7 @@ pub(super) struct Shared {
     pub(super) is_ended: bool,
     /// Why the newest state is not saved, if it is not. Its tokens are not handed out until it is.
     pub(super) unsaved: Option<StoreError>,
-    /// Why the store could not be locked or read, when that was last tried.
+    /// Why the store could not be locked, read or written to before a refresh, when that was last tried.
     pub(super) store_fault: Option<StoreError>,
     /// The last refresh was not sent. The machine waits as if it had failed; who needs it does not.
     pub(super) is_withheld: bool,
