@@ -5,11 +5,11 @@
 mod support;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use authflow::session::{Error, FileStore, Store as _, StoreError, StoreErrorKind};
+use authflow::session::{Error, FileStore, Store as _, StoreError, StoreErrorKind, StoreLock};
 use authflow::testing::{Answer, FakeProvider};
 use authflow::{Client, RestoreError, Session, Snapshot, Timestamp, WhatNow};
 use support::directory::{Directory, names, save, snapshot};
@@ -225,12 +225,19 @@ fn what_could_not_be_read_again_is_not_saved() {
 #[test]
 fn a_path_that_names_no_file_is_refused() {
     let refused = Some(StoreErrorKind::Refused);
-    for path in ["", "/", "..", "a/.."] {
-        let store = FileStore::at(path);
-        assert_eq!(kind(store.load()), refused, "{path}");
-        assert_eq!(kind(store.lock(Duration::ZERO)), refused, "{path}");
+    let directory = Directory::new();
+    let below = |path| directory.path().join(path);
+    let paths = ["", "/", "..", "a/.."].map(PathBuf::from);
+    for path in paths.into_iter().chain([below("a/.."), below("a/b/..")]) {
+        let store = FileStore::at(&path);
+        assert_eq!(kind(store.load()), refused, "{path:?}");
+        assert_eq!(kind(store.lock(Duration::ZERO)), refused, "{path:?}");
+        let lock = StoreLock::new(());
+        assert_eq!(kind(store.save(&snapshot("AT", 0), &lock)), refused);
+        assert_eq!(kind(store.remove()), refused, "{path:?}");
     }
-    assert!(!Path::new(".lock").exists());
+    assert!(names(directory.path()).is_empty(), "nothing was made");
+    assert!(!Path::new("a").exists() && !Path::new(".lock").exists());
 }
 
 #[test]

@@ -225,17 +225,23 @@ impl FileStore {
     }
 
     fn make_directory(&self) -> Result<(), StoreError> {
+        self.check_name()?;
         permissions::create_directory(self.directory())
             .map_err(|error| self.fault("no directory for", error))?;
         self.check_directory()?;
         Ok(())
     }
 
+    fn check_name(&self) -> Result<(), StoreError> {
+        match self.path.file_name() {
+            Some(_) => Ok(()),
+            None => Err(self.refused("this names no file")),
+        }
+    }
+
     /// Whether there is a directory. One that is no safe place is an error.
     fn check_directory(&self) -> Result<bool, StoreError> {
-        if self.path.file_name().is_none() {
-            return Err(self.refused("this names no file"));
-        }
+        self.check_name()?;
         match permissions::check_directory(self.directory(), self.owns_directory) {
             Ok(Ok(())) => Ok(true),
             Ok(Err(why)) => Err(self.refused(why)),
