@@ -366,6 +366,24 @@ fn only_what_a_save_has_left_is_swept_up_by_the_next() {
 }
 
 #[test]
+fn what_a_save_has_left_is_removed_with_the_file_or_without_one() {
+    let directory = Directory::new();
+    let store = directory.store();
+    let own = directory.path().join("own");
+    save(&store, &snapshot("AT-1", 0));
+    for _ in 0..2 {
+        let left = own.join(".login.json.0123456789abcdef.tmp");
+        fs::write(left, snapshot("AT-1", 0).to_json().expose()).unwrap();
+        fs::write(own.join(".login@a.json.0123456789abcdef.tmp"), "").unwrap();
+        store.remove().unwrap();
+        assert_eq!(
+            names(&own),
+            [".login@a.json.0123456789abcdef.tmp", "login.json.lock"]
+        );
+    }
+}
+
+#[test]
 fn two_files_beside_each_other_do_not_sweep_each_other_up() {
     let directory = Directory::new();
     let own = directory.path().join("own");

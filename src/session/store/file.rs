@@ -126,19 +126,17 @@ impl FileStore {
         &self.path
     }
 
-    /// Deletes the file, damaged or not. A session that uses it finds itself logged out when it next
+    /// Deletes the file, damaged or not, and what a crash has left of another. A session that uses it finds itself logged out when it next
     /// refreshes.
     ///
     /// # Errors
     /// [`StoreError`] if it can't be deleted, or somebody is saving all the while.
     pub fn remove(&self) -> Result<(), StoreError> {
         let _lock = self.lock(Duration::from_secs(30))?;
-        match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(self.fault("cannot delete", error))
-            }
-            _ => self.sync_directory(),
-        }
+        delete(&self.path)
+            .and_then(|()| self.sweep())
+            .map_err(|error| self.fault("cannot delete", error))?;
+        self.sync_directory()
     }
 
     /// What stands before and after an account's name.
@@ -263,8 +261,9 @@ impl FileStore {
         self.directory().join(name)
     }
 
-    /// What a writer that died has left behind. Whoever saves has the lock, so nobody needs it.
-    fn sweep(&self) {
+    /// Deletes what a writer that died has left behind, tokens included. Whoever has the lock may do
+    /// so: nobody else is writing.
+    fn sweep(&self) -> io::Result<()> {
         let own = self.path.file_name().unwrap_or_default();
         let is_left = |name: &[u8]| {
             let random = name
@@ -274,16 +273,13 @@ impl FileStore {
                 .and_then(|name| name.strip_suffix(b".tmp"));
             random.is_some_and(|name| name.len() == 16 && name.iter().all(u8::is_ascii_hexdigit))
         };
-        for entry in fs::read_dir(self.directory())
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
+        for entry in fs::read_dir(self.directory())? {
+            let entry = entry?;
             if is_left(entry.file_name().as_encoded_bytes()) {
-                // Another save will try again.
-                let _ = fs::remove_file(entry.path());
+                delete(&entry.path())?;
             }
         }
+        Ok(())
     }
 
     fn write(&self, temporary: &Path, json: &Secret) -> io::Result<()> {
@@ -330,7 +326,8 @@ impl Store for FileStore {
             let message = format!("{}: the login is too large", self.path.display());
             return Err(StoreError::new(StoreErrorKind::Full, message));
         }
-        self.sweep();
+        // Another save will try again.
+        let _ = self.sweep();
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(|_| self.refused("the system has no randomness"))?;
         let temporary = self.temporary(u64::from_le_bytes(random));
@@ -419,6 +416,14 @@ fn unescape(escaped: &str) -> Option<String> {
     name.ok()
         .map(String::from)
         .filter(|name| escape(name) == escaped)
+}
+
+/// Deletes a file, if there is one.
+fn delete(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
 }
 
 /// Windows refuses while anybody, a virus scanner say, has the old file open.
