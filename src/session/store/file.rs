@@ -305,7 +305,10 @@ impl Store for FileStore {
         let Some(file) = self.open(&self.path, &options, false)? else {
             return Ok(None);
         };
-        let mut json = zeroize::Zeroizing::new(Vec::new());
+        let length = file.metadata().map_or(0, |metadata| metadata.len());
+        // Room for all of it and a byte more: a buffer that grows leaves copies behind.
+        let room = length.min(MAX_SIZE as u64) as usize + 1;
+        let mut json = zeroize::Zeroizing::new(Vec::with_capacity(room));
         file.take(MAX_SIZE as u64 + 1)
             .read_to_end(&mut json)
             .map_err(|error| self.fault("cannot read", error))?;
