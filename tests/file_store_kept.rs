@@ -13,7 +13,8 @@ use authflow::session::{Error, FileStore, Store as _, StoreError, StoreErrorKind
 use authflow::testing::{Answer, FakeProvider};
 use authflow::{Client, RestoreError, Session, Snapshot, Timestamp, WhatNow};
 use support::directory::{Directory, names, save, snapshot};
-use support::login::{edited, hour, login, person, saved};
+use support::login::{client_of, edited, hour, login, person, saved, server, text};
+use support::raw::response;
 use support::shown::{ACCESS, REFRESH, Shown};
 
 /// A directory with a store in it in which somebody has written this.
@@ -77,8 +78,8 @@ fn damaged(provider: &FakeProvider) -> Vec<(Vec<u8>, RestoreError)> {
         changed(r#""serial":"#, r#""cereal":"#),
         changed(r#""version":1"#, r#""version":"1""#),
         not_utf8,
-        format!("{}{good}", " ".repeat(10 << 20)).into_bytes(),
-        changed("{", &format!(r#"{{"x":"{}","#, "x".repeat(10 << 20))),
+        format!("{}{good}", " ".repeat(12 << 20)).into_bytes(),
+        changed("{", &format!(r#"{{"x":"{}","#, "x".repeat(12 << 20))),
     ];
     let mut all = damaged
         .map(|content| (content, RestoreError::Damaged))
@@ -212,12 +213,38 @@ fn the_largest_answer_that_is_read_can_be_kept() {
 }
 
 #[test]
+fn whatever_an_answer_holds_it_is_kept() {
+    // What takes most room when it is quoted, and quoted again, in a form as large as any may be.
+    for (name, value) in [("x", "\u{1}"), ("x", "\""), ("x", "\\"), ("\u{1}", "x")] {
+        let form = "access_token=AT-1&token_type=bearer&expires_in=3600&refresh_token=RT-1";
+        let room = (1 << 20) - form.len() - 16;
+        let [name, value] = [name, value].map(|text| match text {
+            "x" => text.to_owned(),
+            text => text.repeat(room),
+        });
+        let body = format!("{form}&{name}={value}");
+        let server = server(move |_| response("200 OK", "", &body));
+        let directory = Directory::new();
+        let login = || login(client_of(&server)).store(directory.store());
+        let session = login().adopt(hour()).unwrap();
+        assert_eq!(text(session.refresh()), "AT-1");
+        let kept = login().resume().unwrap().expect("a login that is kept");
+        let (kept, own) = (
+            kept.access_token().unwrap(),
+            session.access_token().unwrap(),
+        );
+        assert_eq!(kept.extras(), own.extras());
+        assert_eq!(kept.extras().names().collect::<String>(), name);
+    }
+}
+
+#[test]
 fn what_could_not_be_read_again_is_not_saved() {
     let directory = Directory::new();
     let store = directory.store();
     save(&store, &snapshot("AT-1", 0));
     let lock = store.lock(Duration::ZERO).unwrap();
-    let result = store.save(&snapshot("AT-2", 4 << 20), &lock);
+    let result = store.save(&snapshot("AT-2", 12 << 20), &lock);
     assert_eq!(kind(result), Some(StoreErrorKind::Full));
     assert_eq!(store.load().unwrap(), Some(snapshot("AT-1", 0)));
 }

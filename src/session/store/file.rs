@@ -40,8 +40,9 @@ pub struct FileStore {
     owns_directory: bool,
 }
 
-/// More than any answer of a token endpoint can become, with everything in it quoted twice.
-const MAX_SIZE: usize = 4 << 20;
+/// More than what was received can become. Of an answer of 1 MiB, quoted twice, a form of control
+/// characters is the worst: seven bytes for each. Scopes and a refresh token may be of an answer before.
+pub(super) const MAX_SIZE: usize = 12 << 20;
 
 /// How often a file may be exchanged between a look at it and its opening. Whoever saves does so.
 const MAX_EXCHANGES: usize = 1000;
