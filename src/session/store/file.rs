@@ -19,8 +19,10 @@ use crate::session::store::{Store, StoreError, StoreErrorKind, StoreLock, permis
 /// is never deleted, keeps processes apart; the system frees it if its holder dies.
 ///
 /// A directory that others may write to, and a symbolic link in the file's place, are refused: somebody
-/// else could put a login of theirs there. On Windows the directory's own access list is what protects
-/// the file.
+/// else could put a login of theirs there. So is another user's directory, but not to root, because
+/// containers mount such volumes: whoever owns that directory could read the login and exchange it, so
+/// a program that runs as root should be given a directory of root's own. On Windows the directory's
+/// own access list is what protects the file.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), authflow::session::Error> {
