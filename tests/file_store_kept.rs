@@ -5,15 +5,16 @@
 mod support;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use authflow::session::{Error, FileStore, Store as _, StoreError, StoreErrorKind};
+use authflow::session::{Error, FileStore, Store as _, StoreError, StoreErrorKind, StoreLock};
 use authflow::testing::{Answer, FakeProvider};
 use authflow::{Client, RestoreError, Session, Snapshot, Timestamp, WhatNow};
 use support::directory::{Directory, names, save, snapshot};
-use support::login::{edited, hour, login, person, saved};
+use support::login::{client_of, edited, hour, login, person, saved, server, text};
+use support::raw::response;
 use support::shown::{ACCESS, REFRESH, Shown};
 
 /// A directory with a store in it in which somebody has written this.
@@ -77,8 +78,8 @@ fn damaged(provider: &FakeProvider) -> Vec<(Vec<u8>, RestoreError)> {
         changed(r#""serial":"#, r#""cereal":"#),
         changed(r#""version":1"#, r#""version":"1""#),
         not_utf8,
-        format!("{}{good}", " ".repeat(10 << 20)).into_bytes(),
-        changed("{", &format!(r#"{{"x":"{}","#, "x".repeat(10 << 20))),
+        format!("{}{good}", " ".repeat(12 << 20)).into_bytes(),
+        changed("{", &format!(r#"{{"x":"{}","#, "x".repeat(12 << 20))),
     ];
     let mut all = damaged
         .map(|content| (content, RestoreError::Damaged))
@@ -212,12 +213,38 @@ fn the_largest_answer_that_is_read_can_be_kept() {
 }
 
 #[test]
+fn whatever_an_answer_holds_it_is_kept() {
+    // What takes most room when it is quoted, and quoted again, in a form as large as any may be.
+    for (name, value) in [("x", "\u{1}"), ("x", "\""), ("x", "\\"), ("\u{1}", "x")] {
+        let form = "access_token=AT-1&token_type=bearer&expires_in=3600&refresh_token=RT-1";
+        let room = (1 << 20) - form.len() - 16;
+        let [name, value] = [name, value].map(|text| match text {
+            "x" => text.to_owned(),
+            text => text.repeat(room),
+        });
+        let body = format!("{form}&{name}={value}");
+        let server = server(move |_| response("200 OK", "", &body));
+        let directory = Directory::new();
+        let login = || login(client_of(&server)).store(directory.store());
+        let session = login().adopt(hour()).unwrap();
+        assert_eq!(text(session.refresh()), "AT-1");
+        let kept = login().resume().unwrap().expect("a login that is kept");
+        let (kept, own) = (
+            kept.access_token().unwrap(),
+            session.access_token().unwrap(),
+        );
+        assert_eq!(kept.extras(), own.extras());
+        assert_eq!(kept.extras().names().collect::<String>(), name);
+    }
+}
+
+#[test]
 fn what_could_not_be_read_again_is_not_saved() {
     let directory = Directory::new();
     let store = directory.store();
     save(&store, &snapshot("AT-1", 0));
     let lock = store.lock(Duration::ZERO).unwrap();
-    let result = store.save(&snapshot("AT-2", 4 << 20), &lock);
+    let result = store.save(&snapshot("AT-2", 12 << 20), &lock);
     assert_eq!(kind(result), Some(StoreErrorKind::Full));
     assert_eq!(store.load().unwrap(), Some(snapshot("AT-1", 0)));
 }
@@ -225,12 +252,19 @@ fn what_could_not_be_read_again_is_not_saved() {
 #[test]
 fn a_path_that_names_no_file_is_refused() {
     let refused = Some(StoreErrorKind::Refused);
-    for path in ["", "/", "..", "a/.."] {
-        let store = FileStore::at(path);
-        assert_eq!(kind(store.load()), refused, "{path}");
-        assert_eq!(kind(store.lock(Duration::ZERO)), refused, "{path}");
+    let directory = Directory::new();
+    let below = |path| directory.path().join(path);
+    let paths = ["", "/", "..", "a/.."].map(PathBuf::from);
+    for path in paths.into_iter().chain([below("a/.."), below("a/b/..")]) {
+        let store = FileStore::at(&path);
+        assert_eq!(kind(store.load()), refused, "{path:?}");
+        assert_eq!(kind(store.lock(Duration::ZERO)), refused, "{path:?}");
+        let lock = StoreLock::new(());
+        assert_eq!(kind(store.save(&snapshot("AT", 0), &lock)), refused);
+        assert_eq!(kind(store.remove()), refused, "{path:?}");
     }
-    assert!(!Path::new(".lock").exists());
+    assert!(names(directory.path()).is_empty(), "nothing was made");
+    assert!(!Path::new("a").exists() && !Path::new(".lock").exists());
 }
 
 #[test]
@@ -356,6 +390,24 @@ fn only_what_a_save_has_left_is_swept_up_by_the_next() {
     expected.extend(["login.json", "login.json.lock"]);
     expected.sort_unstable();
     assert_eq!(names(&own), expected);
+}
+
+#[test]
+fn what_a_save_has_left_is_removed_with_the_file_or_without_one() {
+    let directory = Directory::new();
+    let store = directory.store();
+    let own = directory.path().join("own");
+    save(&store, &snapshot("AT-1", 0));
+    for _ in 0..2 {
+        let left = own.join(".login.json.0123456789abcdef.tmp");
+        fs::write(left, snapshot("AT-1", 0).to_json().expose()).unwrap();
+        fs::write(own.join(".login@a.json.0123456789abcdef.tmp"), "").unwrap();
+        store.remove().unwrap();
+        assert_eq!(
+            names(&own),
+            [".login@a.json.0123456789abcdef.tmp", "login.json.lock"]
+        );
+    }
 }
 
 #[test]

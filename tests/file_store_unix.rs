@@ -67,11 +67,10 @@ fn a_process_of_these_tests() {
             Ok(store) => say(store.path().display()),
             Err(error) => say(format!("{:?}", error.kind())),
         },
-        "load the app's" => say(FileStore::for_app("my-app")
-            .unwrap()
-            .load()
-            .unwrap()
-            .is_some()),
+        "load the app's" => match FileStore::for_app("my-app").unwrap().load() {
+            Ok(loaded) => say(loaded.is_some()),
+            Err(error) => say(format!("{:?}", error.kind())),
+        },
         "save the app's" => save(&FileStore::for_app("my-app").unwrap(), &snapshot("AT-1", 0)),
         other => panic!("{other}"),
     }
@@ -154,6 +153,25 @@ fn the_apps_own_directory_is_private_after_a_load_and_after_a_save() {
             assert_eq!((mode(own), mode(&file)), (0o700, 0o600), "{then}");
         }
     }
+}
+
+#[test]
+fn a_linked_directory_of_the_apps_keeps_its_mode() {
+    let home = Directory::new();
+    let file = PathBuf::from(for_app("for the app", home.path(), None));
+    let (own, shared) = (file.parent().unwrap(), home.path().join("shared"));
+    fs::create_dir(&shared).unwrap();
+    fs::create_dir_all(own.parent().unwrap()).unwrap();
+    symlink(&shared, own).unwrap();
+    for then in ["save the app's", "load the app's"] {
+        set_mode(&shared, 0o755);
+        for_app(then, home.path(), None);
+        assert_eq!((mode(&shared), mode(&file)), (0o755, 0o600), "{then}");
+    }
+    // And if others can write to it, it is no place for a login.
+    set_mode(&shared, 0o777);
+    assert_eq!(for_app("load the app's", home.path(), None), "Refused");
+    assert_eq!(mode(&shared), 0o777);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use authflow::loopback::{BindError, Pages};
 use authflow::session::{Error, MemoryStore, Store as _, StoreError, StoreErrorKind, StoreLock};
-use authflow::testing::{Answer, FakeProvider, Fault, Person, Rotation};
+use authflow::testing::{Answer, FakeProvider, Fault, Person, Rotation, TokenRequest};
 use authflow::{
     AuthFlow, Cause, Client, ClientAuth, ConfigError, Event, Failure, Login, LoginSecrets, Phase,
     Provider, RestoreError, Session, State, Timestamp, TransportErrorKind, WhatNow,
@@ -524,6 +524,44 @@ fn a_stored_login_of_fewer_scopes_asks_again_and_is_kept_if_the_answer_is_no() {
 }
 
 #[test]
+fn while_a_login_waits_for_the_person_it_does_not_refresh_what_it_will_replace() {
+    let refreshes = |provider: &FakeProvider| {
+        let requests = provider.token_requests();
+        let is_refresh = |it: &&TokenRequest| it.grant_type() == Some("refresh_token");
+        requests.iter().filter(is_refresh).count()
+    };
+    for seconds in [3, 6, 12, 24, 48] {
+        let provider = FakeProvider::start().unwrap();
+        provider.set_expires_in(Duration::from_secs(seconds));
+        let (_, store) = logged_in(&provider);
+        // A refresh would have the person wait for its answer.
+        provider.set_expires_in(Duration::from_secs(3600));
+        let end = json(&store.last())["session"]["expires_at"]
+            .as_u64()
+            .unwrap();
+        let end = Timestamp::from_millis(end).saturating_add(Duration::from_millis(1500));
+        let (say, said) = std::sync::mpsc::channel();
+        let (opener, sight) = person_after(Answer::Allow, move |_| {
+            say.send(()).unwrap();
+            thread::sleep(end.saturating_since(Timestamp::now()));
+        });
+        let client = provider.client();
+        let login = login(client).scopes(["user-read-email"]).store(store);
+        let run = thread::spawn(move || login.opener(opener).run().map(drop));
+        said.recv_timeout(PATIENCE).unwrap();
+        // On a slow machine the token was due before the login began.
+        let is_late = refreshes(&provider) > 0;
+        run.join().unwrap().unwrap();
+        assert!(sight.page().body().contains("You are logged in"));
+        if !is_late {
+            assert_eq!(refreshes(&provider), 0, "the old token has come to its end");
+            return;
+        }
+    }
+    panic!("the machine is too slow for this test");
+}
+
+#[test]
 fn a_stored_login_that_the_server_has_ended_asks_again() {
     let provider = FakeProvider::start().unwrap();
     let (_, store) = logged_in(&provider);
@@ -720,7 +758,7 @@ fn a_rotated_token_of_a_stored_login_is_not_lost_if_it_cannot_be_saved() {
     let (_, store) = logged_in(&provider);
     let store = TestStore::with(expired(&store.last()));
     let old = store.refresh_token();
-    store.fail();
+    store.fail_for_new();
     let Err(Error::NotSaved { session, .. }) = silently(&provider, &store) else {
         panic!("the session, and with it the only refresh token that works, is gone");
     };
@@ -734,6 +772,26 @@ fn a_rotated_token_of_a_stored_login_is_not_lost_if_it_cannot_be_saved() {
     );
     assert_eq!(provider.token_requests().len(), 2);
     session.refresh().unwrap();
+}
+
+#[test]
+fn a_program_that_cannot_save_does_not_spend_the_stored_refresh_token() {
+    let rotation = Rotation::EveryRefresh {
+        reuse_detection: true,
+    };
+    let provider = FakeProvider::builder().rotation(rotation).start().unwrap();
+    let (_, store) = logged_in(&provider);
+    let store = TestStore::with(expired(&store.last()));
+    store.fail();
+    for _ in 0..2 {
+        let error = silently(&provider, &store).map(drop).unwrap_err();
+        assert!(matches!(error, Error::Store(_)), "{error:?}");
+        assert_eq!(error.what_now(), WhatNow::Retry { after: None });
+    }
+    assert_eq!(provider.token_requests().len(), 1, "the login's own");
+    store.recover();
+    silently(&provider, &store).unwrap();
+    assert_eq!(provider.token_requests().len(), 2);
 }
 
 #[test]

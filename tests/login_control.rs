@@ -185,30 +185,55 @@ fn whoever_pastes_into_a_login_that_was_never_begun_is_told_so() {
     assert_eq!(told, Err(PasteError::NoLogin));
 }
 
+/// The reader brings its lines once the URL is known, as a person does.
+struct Typed(std::sync::mpsc::Receiver<Vec<u8>>, Cursor<Vec<u8>>);
+impl std::io::Read for Typed {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        if self.1.position() == self.1.get_ref().len() as u64 {
+            match self.0.recv() {
+                Ok(line) => self.1 = Cursor::new(line),
+                Err(_) => return Ok(0),
+            }
+        }
+        self.1.read(into)
+    }
+}
+
 #[test]
 fn lines_are_read_until_one_is_taken() {
     let provider = FakeProvider::start().unwrap();
-    // The reader brings its lines once the URL is known, as a person does.
-    struct Typed(std::sync::mpsc::Receiver<String>, Cursor<Vec<u8>>);
-    impl std::io::Read for Typed {
-        fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
-            if self.1.position() == self.1.get_ref().len() as u64 {
-                match self.0.recv() {
-                    Ok(line) => self.1 = Cursor::new(line.into_bytes()),
-                    Err(_) => return Ok(0),
-                }
-            }
-            self.1.read(into)
-        }
-    }
     let (types, typed) = channel();
     let reader = BufReader::new(Typed(typed, Cursor::default()));
     let (url, outcome) = begun(login(provider.client()).paste_from(reader));
     let address = landed(&url, Answer::Allow);
-    for line in ["\n", "not an address\n", &format!("{address}\n")] {
-        types.send(line.to_owned()).unwrap();
+    let lines = [
+        b"\n".to_vec(),
+        b"not an address\n".to_vec(),
+        b"caf\xe9\n".to_vec(),
+        // As one that has no end.
+        vec![b'x'; 5 << 20],
+        b"\xff and its end\n".to_vec(),
+        format!(" {address}\r\n").into_bytes(),
+    ];
+    for line in lines {
+        types.send(line).unwrap();
     }
     outcome().unwrap();
+}
+
+#[test]
+fn a_line_is_an_address_up_to_the_size_of_a_callback_and_its_end_may_be_missing() {
+    let provider = FakeProvider::start().unwrap();
+    for length in [(64 << 10) - 1, 64 << 10] {
+        let (types, typed) = channel();
+        let reader = BufReader::new(Typed(typed, Cursor::default()));
+        let (url, outcome) = begun(login(provider.client()).paste_from(reader));
+        let address = landed(&url, Answer::Allow);
+        let padded = format!("{address}{}", " ".repeat(length - address.len()));
+        types.send(padded.into_bytes()).unwrap();
+        drop(types);
+        outcome().unwrap();
+    }
 }
 
 #[test]

@@ -12,8 +12,8 @@ use authflow::session::{AccessToken, Error};
 use authflow::testing::{FakeProvider, Fault, Rotation};
 use authflow::{AuthFlow, Cause, Session, State, Timestamp, TokenSet, WhatNow};
 use support::login::{
-    at_once, client_of, ended, hour, logged_in, number, server, session, session_of, store_error,
-    text,
+    TestStore, at_once, client_of, ended, hour, logged_in, number, saved, server, session,
+    session_of, store_error, text,
 };
 use support::raw::{PATIENCE, Server, eventually, json, response, tokens, within};
 
@@ -356,12 +356,13 @@ fn a_new_token_is_saved_before_anybody_gets_it() {
     let (session, store) = session(&server, hour());
     let open = Arc::new(AtomicBool::new(false));
     let inside = open.clone();
-    store.rule(move |_, _| {
-        eventually(|| inside.load(Ordering::SeqCst));
+    store.rule(move |attempt, _| {
+        // The first is before the refresh.
+        eventually(|| attempt == 1 || inside.load(Ordering::SeqCst));
         Ok(())
     });
     let refresh = in_background(&session, |session| text(session.refresh()));
-    eventually(|| store.attempts() == 1);
+    eventually(|| store.attempts() == 2);
     assert_eq!(text(session.access_token()), "AT-0");
     assert!(!refresh.is_finished());
     open.store(true, Ordering::SeqCst);
@@ -402,7 +403,7 @@ fn a_rotation_whose_answer_was_lost_ends_in_a_new_login_and_not_in_a_loop() {
 fn if_the_new_token_cannot_be_saved_the_old_one_is_handed_out() {
     let server = counting(Some("RT-1"));
     let (session, store) = session(&server, hour());
-    store.fail();
+    store.fail_for_new();
     let error = session.refresh().unwrap_err();
     assert!(matches!(error, Error::Store(_)));
     assert!(error.to_string().contains("the disk is full"));
@@ -420,7 +421,7 @@ fn if_the_new_token_cannot_be_saved_and_the_old_one_is_dead_there_is_none() {
     let server = counting(Some("RT-1"));
     let (session, store) = session(&server, hour());
     let serial = session.access_token().unwrap().serial();
-    store.fail();
+    store.fail_for_new();
     for _ in 0..3 {
         assert!(matches!(
             session.token_rejected(serial),
@@ -434,46 +435,123 @@ fn if_the_new_token_cannot_be_saved_and_the_old_one_is_dead_there_is_none() {
 }
 
 #[test]
-fn a_store_that_panics_leaves_the_session_usable() {
+fn what_cannot_be_saved_is_not_asked_for() {
+    let server = counting(Some("RT-1"));
+    let (session, store) = session(&server, hour());
+    store.fail();
+    for _ in 0..3 {
+        let error = session.refresh().unwrap_err();
+        assert!(matches!(error, Error::Store(_)), "{error:?}");
+        assert_eq!(error.what_now(), WhatNow::Retry { after: None });
+        assert_eq!(text(session.access_token()), "AT-0");
+    }
+    assert_eq!(server.connections(), 0);
+    // A program that has ended by now has lost nothing.
+    drop(session);
+    store.recover();
+    let login = support::login::login(client_of(&server)).store(store.clone());
+    let next = login.resume().unwrap().unwrap();
+    assert_eq!(text(next.refresh()), "AT-1");
+    assert_eq!(store.refresh_token().as_deref(), Some("RT-1"));
+}
+
+#[test]
+fn a_token_that_is_due_is_handed_out_though_it_cannot_be_replaced() {
+    let server = counting(Some("RT-1"));
+    let now = Timestamp::now();
+    let due = hour().expires_at(now.saturating_add(Duration::from_secs(300)));
+    let client = client_of(&server).leeway(Duration::from_secs(600));
+    let issued = now.saturating_sub(Duration::from_secs(3600));
+    let store = TestStore::with(saved(client.clone(), due, issued));
+    store.fail();
+    let login = support::login::login(client).store(store.clone());
+    let session = login
+        .opener(|_| panic!("a browser was opened"))
+        .run()
+        .unwrap();
+    for _ in 0..100 {
+        assert_eq!(text(session.access_token()), "AT-0");
+    }
+    assert_eq!(server.connections(), 0);
+    let attempts = store.attempts();
+    assert!(
+        attempts > 0,
+        "it was tried, and not a hundred times: {attempts}"
+    );
+    assert!(attempts < 50, "{attempts}");
+}
+
+#[test]
+fn while_a_store_stays_broken_the_token_is_handed_out_until_its_end_and_mending_it_is_enough() {
     let server = counting(Some("RT-1"));
     let (session, store) = session(&server, hour());
     let serial = session.access_token().unwrap().serial();
-    store.rule(|attempt, _| {
-        assert_ne!(attempt, 1, "the store panics");
-        Ok(())
-    });
-    let panicked = in_background(&session, move |session| session.token_rejected(serial));
-    assert!(panicked.join().is_err());
-    // What was not saved is not handed out before it is.
-    let tokens = at_once(8, &session, |session| text(session.access_token()));
-    assert_eq!(tokens, ["AT-1"; 8]);
-    assert_eq!(store.refresh_token().as_deref(), Some("RT-1"));
+    store.fail();
+    assert!(matches!(session.refresh(), Err(Error::Store(_))));
+    assert_eq!(text(session.access_token()), "AT-0");
+    for _ in 0..3 {
+        let attempts = store.attempts();
+        assert!(matches!(
+            session.token_rejected(serial),
+            Err(Error::Store(_))
+        ));
+        assert!(matches!(session.access_token(), Err(Error::Store(_))));
+        assert!(store.attempts() > attempts, "saving is tried again");
+    }
+    assert_eq!(server.connections(), 0);
+    store.recover();
+    assert_eq!(text(session.access_token()), "AT-1", "without any pause");
     assert_eq!(server.requests().len(), 1);
-    assert_eq!(text(session.refresh()), "AT-2");
+}
+
+/// The first save of a refresh is before it, the second after.
+const SAVES_OF_A_REFRESH: [usize; 2] = [1, 2];
+
+#[test]
+fn a_store_that_panics_leaves_the_session_usable() {
+    for panics in SAVES_OF_A_REFRESH {
+        let server = counting(Some("RT-1"));
+        let (session, store) = session(&server, hour());
+        let serial = session.access_token().unwrap().serial();
+        store.rule(move |attempt, _| {
+            assert_ne!(attempt, panics, "the store panics");
+            Ok(())
+        });
+        let panicked = in_background(&session, move |session| session.token_rejected(serial));
+        assert!(panicked.join().is_err());
+        // What was not saved is not handed out before it is.
+        let tokens = at_once(8, &session, |session| text(session.access_token()));
+        assert_eq!(tokens, ["AT-1"; 8]);
+        assert_eq!(store.refresh_token().as_deref(), Some("RT-1"));
+        assert_eq!(server.requests().len(), 1);
+        assert_eq!(text(session.refresh()), "AT-2");
+    }
 }
 
 #[test]
 fn threads_that_wait_for_a_store_that_panics_do_not_wait_for_ever() {
-    let server = counting(None);
-    let (session, store) = session(&server, hour());
-    let serial = session.access_token().unwrap().serial();
-    let go = Arc::new(AtomicBool::new(false));
-    let inside = go.clone();
-    store.rule(move |attempt, _| {
-        eventually(|| inside.load(Ordering::SeqCst));
-        assert_ne!(attempt, 1, "the store panics");
-        Ok(())
-    });
-    let panicking = in_background(&session, move |session| session.token_rejected(serial));
-    eventually(|| store.attempts() == 1);
-    let opener = thread::spawn(move || {
-        thread::sleep(Duration::from_millis(200));
-        go.store(true, Ordering::SeqCst);
-    });
-    let tokens = at_once(8, &session, |session| text(session.access_token()));
-    assert_eq!(tokens, ["AT-1"; 8]);
-    assert!(panicking.join().is_err());
-    opener.join().unwrap();
+    for panics in SAVES_OF_A_REFRESH {
+        let server = counting(None);
+        let (session, store) = session(&server, hour());
+        let serial = session.access_token().unwrap().serial();
+        let go = Arc::new(AtomicBool::new(false));
+        let inside = go.clone();
+        store.rule(move |attempt, _| {
+            eventually(|| attempt != panics || inside.load(Ordering::SeqCst));
+            assert_ne!(attempt, panics, "the store panics");
+            Ok(())
+        });
+        let panicking = in_background(&session, move |session| session.token_rejected(serial));
+        eventually(|| store.attempts() == panics);
+        let opener = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(200));
+            go.store(true, Ordering::SeqCst);
+        });
+        let tokens = at_once(8, &session, |session| text(session.access_token()));
+        assert_eq!(tokens, ["AT-1"; 8]);
+        assert!(panicking.join().is_err());
+        opener.join().unwrap();
+    }
 }
 
 #[test]
@@ -483,11 +561,16 @@ fn a_store_may_ask_the_session_that_it_is_saving() {
     let serial = session.access_token().unwrap().serial();
     let known = Arc::new(OnceLock::new());
     let inside = known.clone();
-    store.rule(move |_, _| {
+    store.rule(move |attempt, _| {
         let session: &Session = inside.get().unwrap();
-        assert_eq!(session.state(), State::Authorized);
         assert!(session.access_token().is_err(), "nothing is saved yet");
         assert!(session.refresh().is_err());
+        if attempt == 1 {
+            // Before the refresh.
+            assert_eq!(session.state(), State::Expired);
+            return Ok(());
+        }
+        assert_eq!(session.state(), State::Authorized);
         Err(store_error("asked"))
     });
     assert!(known.set(session.clone()).is_ok());

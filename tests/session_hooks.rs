@@ -68,7 +68,7 @@ fn a_token_is_saved_before_it_is_told() {
     session.refresh().unwrap();
     assert_eq!(*lock(&seen), ["told"]);
     // And one that can't be saved is not told at all, until it is.
-    store.fail();
+    store.fail_for_new();
     assert!(session.refresh().is_err());
     assert_eq!(lock(&seen).len(), 1);
     store.recover();
@@ -209,6 +209,73 @@ fn invalid_grant_is_believed_only_once_the_store_has_been_read_again() {
     assert_eq!(*lock(&heard), ["AT-9"], "nobody has to sign in");
     assert_eq!(store.refresh_token().as_deref(), Some("RT-9"));
     assert_eq!(server.requests().len(), 1);
+}
+
+/// A token endpoint where each refresh token works once. What a used one is answered.
+fn rotating(used: fn() -> String) -> Server {
+    let count = std::sync::atomic::AtomicUsize::new(0);
+    server(move |request| {
+        let next = count.load(std::sync::atomic::Ordering::SeqCst);
+        match request.form("refresh_token") == Some(format!("RT-{next}")) {
+            true => tokens(&number(&count), Some(&format!("RT-{}", next + 1))),
+            false => used(),
+        }
+    })
+}
+
+/// The first session has rotated its refresh token and can't save the new one. The second knows only
+/// the old one, and saves what it learns about that.
+fn one_that_cannot_save(
+    used: fn() -> String,
+    learn: impl FnOnce(&Session),
+) -> (Session, Session, TestStore) {
+    let server = rotating(used);
+    let (first, second, store) = pair(&server, hour());
+    store.fail_for_new();
+    assert!(matches!(first.refresh(), Err(Error::Store(_))));
+    store.recover();
+    let before = json(&store.last());
+    learn(&second);
+    assert_ne!(json(&store.last()), before, "it has saved something");
+    assert_eq!(store.refresh_token().as_deref(), Some("RT-0"));
+    assert_eq!(text(first.access_token()), "AT-1");
+    assert_eq!(store.refresh_token().as_deref(), Some("RT-1"));
+    assert_eq!(text(first.refresh()), "AT-2");
+    (first, second, store)
+}
+
+#[test]
+fn a_refresh_token_that_could_not_be_saved_is_not_lost_to_the_refusal_of_the_one_before_it() {
+    let refused = || answer("400 Bad Request", r#"{"error":"invalid_grant"}"#);
+    let (_, second, store) = one_that_cannot_save(refused, |second| {
+        assert!(matches!(second.refresh(), Err(Error::SignIn(_))));
+    });
+    assert_eq!(store.refresh_token().as_deref(), Some("RT-2"));
+    // Nobody had to sign in after all.
+    let serial = second.access_token().unwrap().serial();
+    assert_eq!(text(second.token_rejected(serial)), "AT-2");
+}
+
+#[test]
+fn a_refresh_token_that_could_not_be_saved_is_not_lost_to_news_of_an_older_access_token() {
+    let busy = || response("503 Busy", "Connection: close\r\n", "");
+    let (_, second, _) = one_that_cannot_save(busy, |second| {
+        let serial = second.access_token().unwrap().serial();
+        assert!(second.token_rejected(serial).is_err());
+    });
+    assert_eq!(text(second.refresh()), "AT-2");
+}
+
+#[test]
+fn without_rotation_what_the_other_has_saved_is_newer_and_taken_over() {
+    let server = counting();
+    let (first, second, store) = pair(&server, hour());
+    store.fail_for_new();
+    assert!(matches!(first.refresh(), Err(Error::Store(_))));
+    store.recover();
+    assert_eq!(text(second.refresh()), "AT-2");
+    assert_eq!(text(first.access_token()), "AT-2");
+    assert_eq!(server.requests().len(), 2);
 }
 
 #[test]

@@ -12,6 +12,8 @@ use authflow::session::{MemoryStore, Store as _};
 use authflow::testing::check_store;
 use authflow::{Snapshot, Timestamp};
 use support::directory::Directory;
+#[cfg(feature = "keyring")]
+use support::directory::snapshot;
 use support::login::{client_of, ended, expired, json, login, number, saved, server};
 use support::raw::{Server, tokens};
 
@@ -45,6 +47,24 @@ fn a_keyring_keeps_the_contract() {
     let lock = directory.path().join("own").join("keyring");
     let open = || authflow::session::KeyringStore::with_keyring(keyring.clone(), "app", &lock);
     check_store(open);
+}
+
+#[cfg(feature = "keyring")]
+#[test]
+fn what_could_not_be_read_again_is_not_saved_in_a_keyring() {
+    use authflow::session::{KeyringStore, StoreErrorKind};
+    let directory = Directory::new();
+    let keyring: Arc<keyring_core::CredentialStore> = keyring_core::mock::Store::new().unwrap();
+    let store = KeyringStore::with_keyring(keyring, "app", directory.path().join("keyring"));
+    let (small, large) = (snapshot("AT-1", 0), snapshot("AT-2", 12 << 20));
+    let save = |it: &Snapshot| store.save(it, &store.lock(Duration::ZERO).unwrap());
+    save(&small).unwrap();
+    let error = save(&large).unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Full);
+    assert_eq!(store.load().unwrap(), Some(small));
+    let most = snapshot("AT-3", 11 << 20);
+    save(&most).unwrap();
+    assert_eq!(store.load().unwrap(), Some(most));
 }
 
 // --- refreshes in a row ---------------------------------------------------------------------------

@@ -106,9 +106,11 @@ impl Browse<'_> {
         loop {
             let (pasted, judge) = self.control.remote.next()?;
             let url = match pasted {
-                Pasted::Address(address) if is_address(&address) => Some(CallbackUrl::new(address)),
+                Pasted::Address(address) if is_address(address.expose()) => {
+                    Some(CallbackUrl::new(address.expose()))
+                }
                 Pasted::Address(_) => None,
-                Pasted::BareCode(code) => self.session.callback_of_bare_code(&code),
+                Pasted::BareCode(code) => self.session.callback_of_bare_code(code.expose()),
             };
             if let Some(url) = url {
                 self.judge = Some(judge);

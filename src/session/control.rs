@@ -3,14 +3,20 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::io::BufRead;
+use std::io::{BufRead, Read as _};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use crate::driver::loopback::Canceller;
-use crate::wire::callback::IgnoredCallback;
+use crate::secret::Secret;
+use crate::wire::callback::{IgnoredCallback, IgnoredReason};
+
+/// As much as a callback may be.
+const MAX_LINE: usize = 64 << 10;
 
 /// Reaches a [`Login`](crate::Login) that waits for the person. Cheap to clone, for any thread; from
 /// [`Login::control`](crate::Login::control). Not for the login's own hooks: pasting there would wait for
@@ -56,7 +62,7 @@ impl LoginControl {
     /// # Errors
     /// [`PasteError`] says what is wrong with it. The login goes on waiting.
     pub fn paste(&self, address: &str) -> Result<(), PasteError> {
-        self.hand_in(Pasted::Address(address.to_owned()))
+        self.hand_in(Pasted::Address(address.into()))
     }
 
     /// Hands in a bare code, from a page that shows nothing else. Weaker than
@@ -66,7 +72,7 @@ impl LoginControl {
     /// # Errors
     /// As [`paste`](Self::paste).
     pub fn paste_bare_code(&self, code: &str) -> Result<(), PasteError> {
-        self.hand_in(Pasted::BareCode(code.to_owned()))
+        self.hand_in(Pasted::BareCode(code.into()))
     }
 
     fn hand_in(&self, pasted: Pasted) -> Result<(), PasteError> {
@@ -83,13 +89,15 @@ impl LoginControl {
 
     /// Hands in each line, until one is taken. A reader that blocks keeps its thread until it returns.
     #[expect(clippy::print_stderr, reason = "the person has to see it")]
-    pub(super) fn paste_from(self, lines: impl BufRead + Send + 'static) {
+    pub(super) fn paste_from(self, mut lines: impl BufRead + Send + 'static) {
         let read = move || {
-            for line in lines.lines().map_while(Result::ok) {
-                if line.trim().is_empty() {
-                    continue;
-                }
-                match self.paste(&line) {
+            while let Some(line) = next_line(&mut lines) {
+                let pasted = match line {
+                    Ok(line) if line.expose().trim().is_empty() => continue,
+                    Ok(line) => self.hand_in(Pasted::Address(line)),
+                    Err(reason) => Err(PasteError::Ignored(reason.into())),
+                };
+                match pasted {
                     Err(PasteError::Ignored(ignored)) => eprintln!("{ignored}"),
                     Ok(()) | Err(PasteError::NoLogin) => break,
                 }
@@ -102,6 +110,22 @@ impl LoginControl {
     }
 }
 
+/// The next line, or what is wrong with it; nothing at the end, or if the reader has failed.
+fn next_line(lines: &mut impl BufRead) -> Option<Result<Secret, IgnoredReason>> {
+    // Room for all of it: a buffer that grows leaves copies behind.
+    let mut line = Zeroizing::new(Vec::with_capacity(MAX_LINE + 1));
+    let mut start = lines.take(MAX_LINE as u64 + 1);
+    if start.read_until(b'\n', &mut line).ok()? == 0 {
+        return None;
+    }
+    if line.len() > MAX_LINE && !line.ends_with(b"\n") {
+        lines.skip_until(b'\n').ok()?;
+        return Some(Err(IgnoredReason::TooLarge));
+    }
+    let text = std::str::from_utf8(&line).map_err(|_| IgnoredReason::Malformed);
+    Some(text.map(Secret::from))
+}
+
 impl fmt::Debug for LoginControl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LoginControl").finish_non_exhaustive()
@@ -109,8 +133,8 @@ impl fmt::Debug for LoginControl {
 }
 
 pub(super) enum Pasted {
-    Address(String),
-    BareCode(String),
+    Address(Secret),
+    BareCode(Secret),
 }
 
 pub(super) type Judge = Sender<Result<(), PasteError>>;

@@ -38,13 +38,13 @@ pub(super) type Guard<'a> = MutexGuard<'a, Shared>;
 /// How long to wait for another process. It refreshes for as long as the provider takes to answer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What becomes of a refresh that another process is busy with.
+/// What becomes of a refresh that has to wait for another occasion.
 const NOT_SENT: TransportError = TransportError {
     kind: TransportErrorKind::Cancelled,
     may_have_been_sent: false,
 };
 
-/// What becomes of a request whose thread has panicked.
+/// What becomes of a request whose thread has panicked while it was on its way.
 const LOST: TransportError = TransportError {
     kind: TransportErrorKind::Other,
     may_have_been_sent: true,
@@ -162,7 +162,7 @@ impl Session {
         lock: Option<&StoreLock>,
     ) -> Result<(Guard<'a>, Vec<Action>), Error> {
         if let Some(id) = shared.in_flight.take() {
-            let result = Err(LOST);
+            let result = Err(if shared.is_withheld { NOT_SENT } else { LOST });
             shared
                 .flow
                 .handle(Event::Response { id, result }, Timestamp::now())?;
@@ -175,7 +175,6 @@ impl Session {
         let mut save_rejection = false;
         let mut may_refresh = shared.flow.can_refresh();
         let mut disbelieved = false;
-        let mut own = None;
         loop {
             let action = if save {
                 Action::Persist
@@ -192,7 +191,7 @@ impl Session {
                 Action::Persist => {
                     save_rejection = false;
                     let is_refused = may_refresh && !shared.flow.can_refresh();
-                    if is_refused && (lock.is_some() || own.is_some()) {
+                    if is_refused && lock.is_some() {
                         // Before it is believed: somebody may have saved without the lock.
                         may_refresh = false;
                         let (relocked, loaded) = self.unlocked(shared, |inner| inner.store.load());
@@ -203,22 +202,23 @@ impl Session {
                     let is_new = shared.flow.serial() != serial;
                     let must_save = save;
                     save = false;
-                    shared = self.persist(shared, own.as_ref().or(lock), is_new, must_save);
+                    shared = self.persist(shared, lock, is_new, must_save);
                 }
                 Action::Send(request) => {
                     let id = request.id();
-                    if shared.flow.is_refreshing(id) && lock.is_none() && own.is_none() {
-                        // One that came due in the midst of a login.
-                        let (relocked, locked) = self.lock_unchanged(shared);
-                        (shared, own) = (relocked, locked);
-                        disbelieved = own.is_none();
+                    let is_refresh = shared.flow.is_refreshing(id);
+                    shared.in_flight = Some(id);
+                    shared.is_withheld = is_refresh;
+                    if is_refresh && !disbelieved {
+                        let (relocked, can_save) = self.rehearse(shared, lock);
+                        (shared, disbelieved) = (relocked, !can_save);
                     }
-                    let is_withheld = disbelieved && shared.flow.is_refreshing(id);
-                    let (relocked, result) = match is_withheld {
+                    let (relocked, result) = match is_refresh && disbelieved {
                         true => (shared, Err(NOT_SENT)),
                         false => self.send(shared, &request),
                     };
                     shared = relocked;
+                    shared.in_flight = None;
                     let response = Event::Response { id, result };
                     shared.flow.handle(response, Timestamp::now())?;
                 }
@@ -236,26 +236,37 @@ impl Session {
         Ok((shared, others))
     }
 
+    /// Saves what is stored once more, before a refresh is sent: it may use up the stored refresh
+    /// token, and what comes of it must not be lost for want of room. Whether there is room.
+    fn rehearse<'a>(
+        &'a self,
+        mut shared: Guard<'a>,
+        lock: Option<&StoreLock>,
+    ) -> (Guard<'a>, bool) {
+        // A login has no lock: the browser waits for it, not for an old session's tokens.
+        let Some(lock) = lock.filter(|_| shared.unsaved.is_none()) else {
+            return (shared, false);
+        };
+        let Some(stored) = shared.stored.clone() else {
+            return (shared, true);
+        };
+        let (relocked, saved) = self.unlocked(shared, |inner| inner.store.save(&stored, lock));
+        shared = relocked;
+        let can_save = saved.is_ok();
+        if let Err(error) = saved {
+            log::warn!("nothing is refreshed, for it could not be saved: {error}");
+            shared.store_fault = Some(error);
+        }
+        (shared, can_save)
+    }
+
     fn send<'a>(
         &'a self,
         mut shared: Guard<'a>,
         request: &HttpRequest,
     ) -> (Guard<'a>, Result<HttpResponse, TransportError>) {
-        shared.in_flight = Some(request.id());
-        let (mut shared, result) = self.unlocked(shared, |inner| inner.http.execute(request));
-        shared.in_flight = None;
-        (shared, result)
-    }
-
-    /// The store's lock, if it is free and nobody has saved anything since.
-    fn lock_unchanged<'a>(&'a self, shared: Guard<'a>) -> (Guard<'a>, Option<StoreLock>) {
-        let (shared, locked) =
-            self.unlocked(shared, |inner| lock_and_load(inner, Duration::ZERO, false));
-        let lock = locked
-            .ok()
-            .filter(|(_, loaded)| shared.is_stored(loaded.as_ref()))
-            .map(|(lock, _)| lock);
-        (shared, lock)
+        shared.is_withheld = false;
+        self.unlocked(shared, |inner| inner.http.execute(request))
     }
 
     /// Saves, unless the store has it already. Without the lock, it is taken first, and what somebody
@@ -339,6 +350,11 @@ impl Session {
             shared.stored = loaded;
             return Ok(false);
         }
+        if has_session && shared.has_outlived(loaded.as_ref()) {
+            log::info!("another process has saved a refresh token that was used up here");
+            shared.stored = loaded;
+            return Ok(false);
+        }
         if has_session && loaded.as_ref().map(Snapshot::is_of_app) != Some(self.inner.is_app) {
             return Err(self.unreadable(RestoreError::OtherClient));
         }
@@ -363,6 +379,7 @@ impl Session {
         }
         shared.stored = loaded;
         shared.unsaved = None;
+        shared.is_withheld = false;
         shared.last_failure = None;
         shared.failed_at = None;
         if shared.flow.can_refresh() || shared.flow.state() == State::Authorized {

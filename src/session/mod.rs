@@ -97,6 +97,11 @@ impl Session {
     /// can't be, saving is tried again at each call, and the old token is still handed out while it is
     /// valid.
     ///
+    /// While the store can't save, nothing is refreshed: a refresh may use up the stored refresh token,
+    /// and the next run would have no other. Before each refresh that is tried by saving once more what
+    /// is stored. So a session whose store stays broken hands out its token until that ends, and then
+    /// [`Error::Store`] until the store is mended, which is found out at the next call.
+    ///
     /// # Errors
     /// [`Error`], which says [what now](Error::what_now): sign in again, or try later. The tokens are
     /// kept in either case.
@@ -108,7 +113,7 @@ impl Session {
     /// that is under way, here or in another process.
     ///
     /// # Errors
-    /// As [`access_token`](Self::access_token).
+    /// As [`access_token`](Self::access_token); [`Error::Store`] also while the old token is valid.
     pub fn refresh(&self) -> Result<AccessToken, Error> {
         self.token_after(Event::Refresh)
     }

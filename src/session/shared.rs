@@ -20,7 +20,7 @@ pub(super) struct Shared {
     pub(super) token: Option<AccessToken>,
     /// This thread is at the network or the store, without the mutex.
     pub(super) busy: Option<ThreadId>,
-    /// The request that is being carried out. Left behind by a panic.
+    /// The request that is being carried out, or about to be. Left behind by a panic.
     pub(super) in_flight: Option<RequestId>,
     /// What the store held when it was last read or written.
     pub(super) stored: Option<Snapshot>,
@@ -31,8 +31,10 @@ pub(super) struct Shared {
     pub(super) is_ended: bool,
     /// Why the newest state is not saved, if it is not. Its tokens are not handed out until it is.
     pub(super) unsaved: Option<StoreError>,
-    /// Why the store could not be locked or read, when that was last tried.
+    /// Why the store could not be locked, read or written to before a refresh, when that was last tried.
     pub(super) store_fault: Option<StoreError>,
+    /// The last refresh was not sent. The machine waits as if it had failed; who needs it does not.
+    pub(super) is_withheld: bool,
     /// Why the last refresh failed, if it did, and when.
     pub(super) last_failure: Option<Failure>,
     pub(super) failed_at: Option<Timestamp>,
@@ -65,6 +67,7 @@ impl Shared {
             is_ended: false,
             unsaved: None,
             store_fault: None,
+            is_withheld: false,
             last_failure: None,
             failed_at: None,
             rejected_at: None,
@@ -107,6 +110,21 @@ impl Shared {
         }
     }
 
+    /// Whether what the store holds has the refresh token that it had before, and that was used up
+    /// here for a newer one, which is not saved yet. Whoever saved it has learnt something about a token
+    /// that is over.
+    pub(super) fn has_outlived(&self, loaded: Option<&Snapshot>) -> bool {
+        let refresh_token = |snapshot: &Snapshot| {
+            let tokens = snapshot
+                .clone()
+                .tokens(self.flow.client(), Timestamp::now());
+            tokens.ok()??.refresh_token
+        };
+        let known = self.stored.as_ref().and_then(refresh_token);
+        let is_known = known.is_some() && loaded.and_then(refresh_token) == known;
+        self.unsaved.is_some() && is_known && refresh_token(&self.flow.snapshot()) != known
+    }
+
     /// Remembers what matters later, and logs what happened.
     pub(super) fn note(&mut self, notice: &Notice) {
         match notice {
@@ -126,6 +144,7 @@ impl Shared {
             Notice::LoggedIn => {
                 log::info!("the person is logged in");
                 self.last_failure = None;
+                self.is_withheld = false;
                 // It may be another person's.
                 self.token = None;
             }
@@ -142,18 +161,20 @@ impl Shared {
     }
 
     /// Whether a refresh has to be asked for, because the machine does not come to it by itself: the
-    /// client refreshes by hand only, or the last answer was none of the provider's (a hotel's login
-    /// page, for instance) and some time has passed since.
+    /// client refreshes by hand only, the last refresh was not sent, or its answer was none of the
+    /// provider's (a hotel's login page, for instance) and some time has passed since.
     pub(super) fn wants_refresh(&self) -> bool {
-        let idle = self.flow.activity() == Activity::Idle && self.flow.can_refresh();
-        idle && self.flow.state() == State::Expired
+        let is_idle = self.flow.activity() == Activity::Idle;
+        let may_try = is_idle
             && match &self.last_failure {
                 None => true,
                 Some(failure) => {
                     matches!(failure.what_now(), WhatNow::Retry { .. })
                         && self.retry_at().is_none_or(has_come)
                 }
-            }
+            };
+        let is_over = self.flow.state() == State::Expired && self.flow.can_refresh();
+        is_over && (self.is_withheld || may_try)
     }
 
     /// Whether an app has to ask for a token: there is none, or it is about to end.

@@ -67,6 +67,18 @@ impl TestStore {
         self.rule(|_, _| Err(store_error("the disk is full")));
     }
 
+    /// As if there were room for what is there, and for nothing new: a save of other tokens fails.
+    pub fn fail_for_new(&self) {
+        let token = self.access_token();
+        self.rule(move |_, snapshot| {
+            let is_same = json(snapshot)["session"]["access_token"].as_str() == token.as_deref();
+            match is_same {
+                true => Ok(()),
+                false => Err(store_error("the disk is full")),
+            }
+        });
+    }
+
     pub fn recover(&self) {
         *lock(&self.inner.rule) = None;
     }

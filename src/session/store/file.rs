@@ -19,8 +19,10 @@ use crate::session::store::{Store, StoreError, StoreErrorKind, StoreLock, permis
 /// is never deleted, keeps processes apart; the system frees it if its holder dies.
 ///
 /// A directory that others may write to, and a symbolic link in the file's place, are refused: somebody
-/// else could put a login of theirs there. On Windows the directory's own access list is what protects
-/// the file.
+/// else could put a login of theirs there. So is another user's directory, but not to root, because
+/// containers mount such volumes: whoever owns that directory could read the login and exchange it, so
+/// a program that runs as root should be given a directory of root's own. On Windows the directory's
+/// own access list is what protects the file.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), authflow::session::Error> {
@@ -40,8 +42,9 @@ pub struct FileStore {
     owns_directory: bool,
 }
 
-/// More than any answer of a token endpoint can become, with everything in it quoted twice.
-const MAX_SIZE: usize = 4 << 20;
+/// More than what was received can become. Of an answer of 1 MiB, quoted twice, a form of control
+/// characters is the worst: seven bytes for each. Scopes and a refresh token may be of an answer before.
+pub(super) const MAX_SIZE: usize = 12 << 20;
 
 /// How often a file may be exchanged between a look at it and its opening. Whoever saves does so.
 const MAX_EXCHANGES: usize = 1000;
@@ -126,19 +129,17 @@ impl FileStore {
         &self.path
     }
 
-    /// Deletes the file, damaged or not. A session that uses it finds itself logged out when it next
+    /// Deletes the file, damaged or not, and what a crash has left of another. A session that uses it finds itself logged out when it next
     /// refreshes.
     ///
     /// # Errors
     /// [`StoreError`] if it can't be deleted, or somebody is saving all the while.
     pub fn remove(&self) -> Result<(), StoreError> {
         let _lock = self.lock(Duration::from_secs(30))?;
-        match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(self.fault("cannot delete", error))
-            }
-            _ => self.sync_directory(),
-        }
+        delete(&self.path)
+            .and_then(|()| self.sweep())
+            .map_err(|error| self.fault("cannot delete", error))?;
+        self.sync_directory()
     }
 
     /// What stands before and after an account's name.
@@ -225,17 +226,23 @@ impl FileStore {
     }
 
     fn make_directory(&self) -> Result<(), StoreError> {
+        self.check_name()?;
         permissions::create_directory(self.directory())
             .map_err(|error| self.fault("no directory for", error))?;
         self.check_directory()?;
         Ok(())
     }
 
+    fn check_name(&self) -> Result<(), StoreError> {
+        match self.path.file_name() {
+            Some(_) => Ok(()),
+            None => Err(self.refused("this names no file")),
+        }
+    }
+
     /// Whether there is a directory. One that is no safe place is an error.
     fn check_directory(&self) -> Result<bool, StoreError> {
-        if self.path.file_name().is_none() {
-            return Err(self.refused("this names no file"));
-        }
+        self.check_name()?;
         match permissions::check_directory(self.directory(), self.owns_directory) {
             Ok(Ok(())) => Ok(true),
             Ok(Err(why)) => Err(self.refused(why)),
@@ -257,8 +264,9 @@ impl FileStore {
         self.directory().join(name)
     }
 
-    /// What a writer that died has left behind. Whoever saves has the lock, so nobody needs it.
-    fn sweep(&self) {
+    /// Deletes what a writer that died has left behind, tokens included. Whoever has the lock may do
+    /// so: nobody else is writing.
+    fn sweep(&self) -> io::Result<()> {
         let own = self.path.file_name().unwrap_or_default();
         let is_left = |name: &[u8]| {
             let random = name
@@ -268,16 +276,13 @@ impl FileStore {
                 .and_then(|name| name.strip_suffix(b".tmp"));
             random.is_some_and(|name| name.len() == 16 && name.iter().all(u8::is_ascii_hexdigit))
         };
-        for entry in fs::read_dir(self.directory())
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
+        for entry in fs::read_dir(self.directory())? {
+            let entry = entry?;
             if is_left(entry.file_name().as_encoded_bytes()) {
-                // Another save will try again.
-                let _ = fs::remove_file(entry.path());
+                delete(&entry.path())?;
             }
         }
+        Ok(())
     }
 
     fn write(&self, temporary: &Path, json: &Secret) -> io::Result<()> {
@@ -303,7 +308,10 @@ impl Store for FileStore {
         let Some(file) = self.open(&self.path, &options, false)? else {
             return Ok(None);
         };
-        let mut json = zeroize::Zeroizing::new(Vec::new());
+        let length = file.metadata().map_or(0, |metadata| metadata.len());
+        // Room for all of it and a byte more: a buffer that grows leaves copies behind.
+        let room = length.min(MAX_SIZE as u64) as usize + 1;
+        let mut json = zeroize::Zeroizing::new(Vec::with_capacity(room));
         file.take(MAX_SIZE as u64 + 1)
             .read_to_end(&mut json)
             .map_err(|error| self.fault("cannot read", error))?;
@@ -324,7 +332,8 @@ impl Store for FileStore {
             let message = format!("{}: the login is too large", self.path.display());
             return Err(StoreError::new(StoreErrorKind::Full, message));
         }
-        self.sweep();
+        // Another save will try again.
+        let _ = self.sweep();
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(|_| self.refused("the system has no randomness"))?;
         let temporary = self.temporary(u64::from_le_bytes(random));
@@ -413,6 +422,14 @@ fn unescape(escaped: &str) -> Option<String> {
     name.ok()
         .map(String::from)
         .filter(|name| escape(name) == escaped)
+}
+
+/// Deletes a file, if there is one.
+fn delete(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
 }
 
 /// Windows refuses while anybody, a virus scanner say, has the old file open.

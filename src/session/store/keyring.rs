@@ -9,6 +9,7 @@ use keyring_core::{CredentialStore, Entry, Error};
 use zeroize::Zeroizing;
 
 use crate::flow::snapshot::{RestoreError, Snapshot};
+use crate::session::store::file::MAX_SIZE;
 use crate::session::store::{FileStore, Store, StoreError, StoreErrorKind, StoreLock};
 
 /// Keeps a login in the system's keyring: the Secret Service on Linux and the BSDs (GNOME Keyring,
@@ -44,9 +45,6 @@ pub struct KeyringStore {
     /// Whose lock is ours. Nothing is ever in it.
     lock: FileStore,
 }
-
-/// As for a file.
-const MAX_SIZE: usize = 4 << 20;
 
 impl KeyringStore {
     /// The entry `login` of this program, in the system's own keyring.
@@ -178,6 +176,10 @@ impl Store for KeyringStore {
 
     fn save(&self, snapshot: &Snapshot, _: &StoreLock) -> Result<(), StoreError> {
         let json = snapshot.to_json();
+        if json.expose().len() > MAX_SIZE {
+            let message = format!("{}: the login is too large", self.name());
+            return Err(StoreError::new(StoreErrorKind::Full, message));
+        }
         let saved = self.entry()?.set_secret(json.expose().as_bytes());
         saved.map_err(|error| self.fault("cannot save", &error))
     }

@@ -25,12 +25,13 @@ pub use memory::{LocalLock, MemoryStore};
 /// The contract, which [`testing::check_store`](crate::testing::check_store) tries on any store:
 ///
 /// - `save` replaces what is there as a whole or not at all, and has made it last when it returns: a
-///   rotated refresh token is used right afterwards, and the old one is worth nothing then.
+///   rotated refresh token is used right afterwards, and the old one is worth nothing then. It is also
+///   called before a refresh, with what is stored already: if that fails, nothing is sent.
 /// - `load` sees what any handle on the same place, in any process, has saved last. It never waits for
 ///   a lock, so that nobody who has a good token waits for somebody who refreshes.
 /// - `lock` keeps out every other handle on the same place until the [`StoreLock`] is dropped, or its
-///   holder dies. A [`Session`](crate::Session) holds it while it re-reads, refreshes and saves, which
-///   takes as long as the provider takes to answer; it never takes it twice.
+///   holder dies. A [`Session`](crate::Session) holds it while it re-reads, tries whether it can save,
+///   refreshes and saves, which takes as long as the provider takes to answer; it never takes it twice.
 /// - No error holds anything of a snapshot, and an error leaves what was there untouched.
 ///
 /// A snapshot is as secret as the tokens in it.

@@ -37,8 +37,10 @@ mod imp {
 
     pub(crate) fn check_directory(path: &Path, is_own: bool) -> io::Result<Checked> {
         let mode = fs::metadata(path)?.mode();
+        // Somebody who put a link there may share what it points to.
         let is_set_right = is_own
             && mode & OTHERS != 0
+            && fs::symlink_metadata(path)?.is_dir()
             && fs::set_permissions(path, Permissions::from_mode(0o700)).is_ok();
         // That others can look into it is no harm: what is in it is private, too.
         if mode & OTHERS_WRITE != 0 && !is_set_right {
