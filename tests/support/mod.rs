@@ -3,6 +3,7 @@
 
 #[cfg(all(feature = "ureq", feature = "loopback", feature = "os-rng"))]
 pub mod directory;
+pub mod honest;
 #[cfg(all(feature = "ureq", feature = "loopback", feature = "os-rng"))]
 pub mod login;
 pub mod model;
