@@ -38,7 +38,18 @@ const WAYS: [(&str, Walk); 12] = [
 
 type Jump = fn(Timestamp) -> Timestamp;
 
-const JUMPS: [(&str, &[Jump]); 9] = [
+const JUMPS: [(&str, &[Jump]); 11] = [
+    (
+        "suspended for half a minute",
+        &[|now| now.saturating_add(Duration::from_secs(30))],
+    ),
+    (
+        "wavering",
+        &[
+            |now| now.saturating_sub(Duration::from_secs(30)),
+            |now| now.saturating_add(Duration::from_secs(50)),
+        ],
+    ),
     (
         "suspended for two hours",
         &[|now| now.saturating_add(Duration::from_secs(7200))],
@@ -209,6 +220,7 @@ fn jumped(mut s: Scenario, steps: &[Jump], looks: bool) -> (Scenario, Timestamp)
 fn times_out(jump: &str, looks: bool) -> bool {
     match jump {
         "suspended for two hours" | "suspended for a year" | "at the end of time" => true,
+        "suspended for half a minute" | "wavering" => false,
         "set back by an hour" | "set back by a year" | "before the epoch" => false,
         // They end where they began, or before.
         "there and back" | "to both ends" | "oscillating" => looks,
