@@ -28,16 +28,7 @@ proptest! {
     /// The transition table, as `support/model.rs` understands it.
     #[test]
     fn model_agrees(rules in rules(), steps in life()) {
-        let mut rig = Rig::new(rules);
-        let mut model = Model::new(rules);
-        for step in &steps {
-            let turn = rig.step(step);
-            let (what, now) = (turn.what, turn.now.as_millis());
-            let asked = turn.out.result.map(|()| turn.out.actions.iter().map(line).collect());
-            prop_assert_eq!(asked, model.handle(&what, now), "{:?} at {}", what, now);
-            let seen = visible(&rig.it.flow, turn.now);
-            prop_assert_eq!(seen, model.view(now), "after {:?} at {}", what, now);
-        }
+        agrees(rules, &steps)?;
     }
 
     /// Two flows to which the same happens do and show the same, byte for byte.
@@ -192,6 +183,22 @@ proptest! {
         rig.step(&promptly(Pass::At(0), Op::Adopt(Grant::lasting(life))));
         let requests = rig.hour_of_ticks(said.into_iter().cycle(), delay);
         prop_assert!(requests <= 66, "{requests} requests in an hour");
+    }
+
+    /// Nor can it with a clock that jumps about: such a jump ends one wait at most.
+    #[test]
+    fn request_rate_is_bounded_however_the_clock_jumps(
+        said in prop::collection::vec(hopeless(), 1..8),
+        delay in prop_oneof![Just(0), 1..100_000u64],
+        life in 0..2000u64,
+        begin in prop_oneof![Just(0), Just(1_700_000_000_000)],
+        moves in moves(),
+    ) {
+        let mut rig = Rig::new(USUAL);
+        rig.step(&promptly(Pass::At(begin), Op::Adopt(Grant::lasting(life))));
+        let storm = rig.storm(said.into_iter().cycle(), delay, &moves);
+        let most = storm.most_requests();
+        prop_assert!(storm.requests <= most, "more than {most}: {storm:?}");
     }
 
     /// Tokens that do live are renewed once in each half of their life at most.
@@ -381,6 +388,37 @@ proptest! {
             }
         }
     }
+}
+
+/// All that a token endpoint may say, to an exchange and to a refresh, without any luck.
+#[test]
+fn model_agrees_on_each_answer() -> Result<(), TestCaseError> {
+    let walk = walk(Grant::lasting(3_600_000));
+    for said in each_said() {
+        for walk in [&walk[..2], &walk[..4]] {
+            let answer = promptly(Pass::Millis(80), Op::Answer(Some(0), said));
+            let tick = promptly(Pass::ToDeadline, Op::Tick);
+            agrees(USUAL, &[walk, &[answer, tick]].concat())?;
+        }
+    }
+    Ok(())
+}
+
+fn agrees(rules: Rules, steps: &[Step]) -> Result<(), TestCaseError> {
+    let mut rig = Rig::new(rules);
+    let mut model = Model::new(rules);
+    for step in steps {
+        let turn = rig.step(step);
+        let (what, now) = (turn.what, turn.now.as_millis());
+        let asked = turn
+            .out
+            .result
+            .map(|()| turn.out.actions.iter().map(line).collect());
+        prop_assert_eq!(asked, model.handle(&what, now), "{:?} at {}", step, now);
+        let seen = visible(&rig.it.flow, turn.now);
+        prop_assert_eq!(seen, model.view(now), "after {:?} at {}", step, now);
+    }
+    Ok(())
 }
 
 /// How many share a client in the property that is about several.

@@ -15,6 +15,7 @@ use support::directory::Directory;
 use support::login::{login, parameter, server};
 use support::raw::{PATIENCE, Server, json, response};
 use support::shown::{ACCESS, CLIENT_SECRET, CODE, NEW_REFRESH, REFRESH, Shown, all_tokens};
+use support::{public, showcase};
 
 /// Token endpoint, revocation endpoint and API, which echo all that they are told.
 fn echoing() -> Server {
@@ -155,5 +156,71 @@ fn nothing_is_shown_by_what_is_pasted() {
     control.paste(&address).unwrap();
     let result: Result<(), Error> = run.join().unwrap();
     result.unwrap();
+    shown.check();
+}
+
+// --- every type ----------------------------------------------------------------------------------
+
+/// Of these there is nothing to hide. Whoever adds to them adds a type that has neither texts nor
+/// secrets in it.
+const HOLD_NO_SECRET: [(&str, &str); 19] = [
+    ("driver::browser::NoBrowser", "nothing"),
+    ("driver::clock::NoEntropy", "nothing"),
+    ("driver::loopback::ListenError", "names"),
+    ("driver::pages::Page", "names"),
+    ("error::Phase", "names"),
+    ("error::WhatNow", "names and a wait"),
+    ("flow::Activity", "names and a time"),
+    ("flow::State", "names"),
+    ("flow::action::Verdict", "names"),
+    ("flow::event::TokenSerial", "a number"),
+    ("session::store::error::StoreErrorKind", "names"),
+    ("testing::person::Answer", "names"),
+    ("testing::person::Person", "nothing"),
+    ("testing::server::Rotation", "names"),
+    ("time::Timestamp", "a number"),
+    ("wire::callback::IgnoredReason", "names"),
+    ("wire::http::RequestId", "a number"),
+    ("wire::http::TransportErrorKind", "names"),
+    ("wire::token_request::ClientAuth", "names"),
+];
+
+/// There are no values of it then.
+const IS_NOT_BUILT: Option<&str> = match cfg!(feature = "keyring") {
+    true => None,
+    false => Some("session::store::keyring::KeyringStore"),
+};
+
+#[test]
+fn every_public_type_is_shown_or_has_nothing_to_hide() {
+    let (mut shown, server) = (Shown::new(), echoing());
+    let own = || client(&server);
+    let configured = showcase::of_the_configuration(&mut shown);
+    showcase::of_the_machine(&mut shown, configured);
+    showcase::of_the_drivers(&mut shown);
+    showcase::of_the_sessions(&mut shown, &server, &own);
+    showcase::of_the_stores(&mut shown, &own);
+    showcase::of_the_fake_provider(&mut shown);
+
+    let types = public::types();
+    assert!(types.len() > 70, "{types:?}");
+    let seen: Vec<_> = shown.types.iter().map(|name| public::path(name)).collect();
+    for name in types.keys() {
+        let mut exempt = HOLD_NO_SECRET.iter().map(|(name, _)| *name);
+        let is_exempt = exempt.any(|exempt| exempt == name) || IS_NOT_BUILT == Some(name);
+        assert!(
+            is_exempt != seen.contains(&name.as_str()),
+            "show {name} in tests/support/showcase.rs, with a marker in each secret"
+        );
+    }
+    for (name, why) in HOLD_NO_SECRET {
+        let fields = types.get(name);
+        let fields = fields.unwrap_or_else(|| panic!("there is no {name}"));
+        for text in ["String", "str", "Secret", "Cow", "Vec", "Box", "Arc", "Url"] {
+            let mut words = fields.split(|c: char| !c.is_alphanumeric());
+            let is_there = words.any(|word| word == text);
+            assert!(!is_there, "{name} has {why}, but also a {text}: show it");
+        }
+    }
     shown.check();
 }

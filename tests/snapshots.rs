@@ -6,17 +6,14 @@ mod support;
 use std::fs;
 use std::path::PathBuf;
 
-use authflow::{Action, AuthFlow, Client, Event, RestoreError, Snapshot, State, Timestamp};
+#[cfg(all(feature = "ureq", feature = "loopback", feature = "os-rng"))]
+use authflow::{Client, Provider, session::ClientCredentials};
+use authflow::{Event, LoginSecrets, RestoreError, Snapshot, State};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+use support::honest::{SAVED, never_lies, restore, saved};
 use support::scenario::*;
-
-/// As `tests/vectors/snapshots/*.json` were written for: `SECRET` stands in every secret.
-fn owner() -> Client {
-    client().build().unwrap()
-}
-
-/// When all of them were saved.
-const SAVED: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
 fn directory() -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "tests", "vectors", "snapshots"]
@@ -26,14 +23,6 @@ fn directory() -> PathBuf {
 
 fn fixture(name: &str) -> Vec<u8> {
     fs::read(directory().join(name)).unwrap()
-}
-
-fn restore(json: &[u8]) -> Result<AuthFlow, RestoreError> {
-    AuthFlow::restore(owner(), Snapshot::from_json(json)?, SAVED)
-}
-
-fn saved(flow: &AuthFlow) -> String {
-    flow.snapshot().to_json().expose().to_owned()
 }
 
 // --- versions of the format ----------------------------------------------------------------------
@@ -54,18 +43,25 @@ fn every_version_that_was_ever_written_is_read_or_refused() {
             "of-the-future.json" => {
                 assert_eq!(restored.unwrap_err(), RestoreError::UnknownVersion(2));
             }
-            "with-token-endpoint.json" | "of-an-app.json" => {
+            "with-token-endpoint.json"
+            | "of-an-app.json"
+            | "of-an-app-without-consent.json"
+            | "of-a-login-over-a-session.json" => {
                 let flow = restored.unwrap();
-                assert_eq!(flow.state(), State::Authorized, "{name}");
+                let is_login = name.starts_with("of-a-login");
+                let state = [State::Authorized, State::AwaitingCode][usize::from(is_login)];
+                assert_eq!(flow.state(), state, "{name}");
                 let token = flow.access_token(SAVED).unwrap();
                 assert_eq!(token.secret().expose(), "SECRET-access");
                 assert_eq!(token.scopes().as_str(), "read other");
-                assert_eq!(token.authorized_at(), Some(SAVED));
+                // No person gave an app their consent; once that was not said.
+                let consent = Some(SAVED).filter(|_| name != "of-an-app-without-consent.json");
+                assert_eq!(token.authorized_at(), consent, "{name}");
                 assert_eq!(
                     token.extra::<String>("id_token").as_deref(),
                     Some("SECRET.id.token")
                 );
-                assert_eq!(flow.can_refresh(), name.starts_with("with"));
+                assert_eq!(flow.can_refresh(), !name.starts_with("of-an-app"));
             }
             "of-a-login.json" => {
                 let flow = restored.unwrap();
@@ -82,22 +78,117 @@ fn every_version_that_was_ever_written_is_read_or_refused() {
             other => panic!("{other} is not known here"),
         }
     }
-    assert_eq!(seen, 6);
+    assert_eq!(seen, 8);
 }
 
 /// If this fails, the format has changed: keep the old file, add a new one, and say so here.
 #[test]
 fn what_is_saved_today_is_written_as_in_these_files() {
-    for name in [
-        "with-token-endpoint.json",
-        "of-an-app.json",
-        "of-a-login.json",
-        "rejected-and-expired.json",
-    ] {
+    let flows = [
+        ("with-token-endpoint.json", a_session()),
+        ("rejected-and-expired.json", rejected_and_expired()),
+        ("of-a-login-over-a-session.json", a_session_and_a_login()),
+    ];
+    for (name, scenario) in flows {
+        written_as(name, &saved(&scenario.flow));
+    }
+}
+
+fn written_as(name: &str, today: &str) {
+    let file = String::from_utf8(fixture(name)).unwrap();
+    assert_eq!(today, file.trim_end(), "{name}");
+    // Nor is anything lost by reading it.
+    let read = Snapshot::from_json(file.as_bytes()).unwrap();
+    assert_eq!(read.to_json().expose(), file.trim_end(), "{name}");
+}
+
+/// What the files of older versions hold that a login of today does not, is still written as it was.
+#[test]
+fn what_was_saved_before_is_written_as_it_was_read() {
+    for name in ["of-an-app.json", "of-a-login.json"] {
         let json = String::from_utf8(fixture(name)).unwrap();
         let snapshot = Snapshot::from_json(json.as_bytes()).unwrap();
         assert_eq!(snapshot.to_json().expose(), json.trim_end(), "{name}");
     }
+}
+
+/// Five requests, and three sets of tokens.
+fn a_session() -> Scenario {
+    let mut s = Scenario::new().authorized().refreshing();
+    s.answer(tokens("AT-2"));
+    let mut s = s.backoff().backoff().exchanging();
+    s.answer(told(json!({
+        "refresh_token": "SECRET-refresh",
+        "refresh_token_expires_in": 30 * 24 * 3600,
+    })));
+    s
+}
+
+/// The clock has gone back by a little more than the tokens live, and forward again.
+fn rejected_and_expired() -> Scenario {
+    let mut s = Scenario::new().exchanging();
+    s.answer(tokens_with(
+        "AT-1",
+        json!({"refresh_token": "RT-1", "refresh_token_expires_in": 30 * 24 * 3600}),
+    ));
+    let mut s = s.refreshing();
+    s.answer(told(json!({"refresh_token": "SECRET-refresh"})));
+    s.clock_goes_back(secs(3601)).tick();
+    s.answer(told(json!({})));
+    let mut s = s.backoff().rejected();
+    s.after(secs(3601)).tick();
+    s
+}
+
+/// The state and the verifier are texts that entropy can spell.
+fn a_session_and_a_login() -> Scenario {
+    let mut s = a_session();
+    let secrets = ["SECRET-state-", "SECRET-verifier-"].map(|name| {
+        let text = format!("{name:x<42}A");
+        URL_SAFE_NO_PAD.decode(text).unwrap()
+    });
+    let redirect_uri = s.flow.client().redirect_uri(REDIRECT_URI).unwrap();
+    s.fire(Event::BeginLogin {
+        secrets: LoginSecrets::from_entropy(secrets.concat().try_into().unwrap()),
+        redirect_uri,
+    });
+    s
+}
+
+/// An answer with what all the files say.
+fn told(mut more: Value) -> Reply {
+    more["scope"] = json!("read other");
+    more["id_token"] = json!("SECRET.id.token");
+    tokens_with("SECRET-access", more)
+}
+
+/// An app's tokens are saved by its session only, which has a clock and a server of its own.
+#[cfg(all(feature = "ureq", feature = "loopback", feature = "os-rng"))]
+#[test]
+fn what_an_app_saves_today_is_written_as_in_this_file() {
+    let server = support::login::server(|_| {
+        let body = told(json!({})).unwrap();
+        support::raw::json("200 OK", std::str::from_utf8(body.body()).unwrap())
+    });
+    let provider = Provider::builder(server.url("/authorize"), server.url("/token"))
+        .issuer("https://as.example")
+        .dangerously_allow_http_on_loopback();
+    let client = Client::builder(provider, "client-1").secret("SECRET-client");
+    let store = support::login::TestStore::new();
+    let app = ClientCredentials::new(client).store(store.clone());
+    app.session().unwrap().access_token().unwrap();
+
+    let today = store.last().to_json().expose().to_owned();
+    let session = support::login::json(&store.last())["session"].clone();
+    let (from, end) = (&session["obtained_at"], &session["expires_at"]);
+    let lifetime = end.as_u64().unwrap() - from.as_u64().unwrap();
+    assert_eq!(u128::from(lifetime), LIFETIME.as_millis());
+    let at = SAVED.as_millis();
+    let today = today
+        .replace(&server.url("/token"), "https://as.example/token")
+        .replace(&end.to_string(), &(at + lifetime).to_string())
+        .replace(&from.to_string(), &at.to_string());
+    written_as("of-an-app-without-consent.json", &today);
 }
 
 // --- edited by hand ------------------------------------------------------------------------------
@@ -255,72 +346,4 @@ fn what_is_no_object_is_refused() {
     }
     let deep = "[".repeat(200_000);
     assert_eq!(restore(deep.as_bytes()).unwrap_err(), RestoreError::Damaged);
-}
-
-/// Refused without a quote, or restored to a flow that
-/// - shows the access token of the file and no other, and is Authorized just if it shows one;
-/// - sends the refresh token of the file and no other, and only to its own token endpoint, however long
-///   it lives and wherever the clock goes;
-/// - saves itself as what restores to the same;
-/// - is not stuck: a login can be begun, or cancelled and begun.
-///
-/// Whether it was restored.
-fn never_lies(json: &[u8]) -> bool {
-    let mut flow = match restore(json) {
-        Ok(flow) => flow,
-        Err(error) => {
-            let shown = format!("{error} {error:?}");
-            assert!(
-                !shown.contains("SECRET") && !shown.contains("evil"),
-                "{shown}"
-            );
-            return false;
-        }
-    };
-    let file: Value = serde_json::from_slice(json).expect("what was restored is JSON");
-    let text = |name: &str| file["session"][name].as_str();
-    assert!(!format!("{flow:?} {:?}", flow.snapshot()).contains("SECRET-"));
-
-    let again = restore(saved(&flow).as_bytes()).expect("what was saved can be restored");
-    assert_eq!(saved(&again), saved(&flow));
-
-    let mut last = 0;
-    let mut at = |flow: &mut AuthFlow, now: Timestamp| {
-        flow.handle(Event::Tick, now).unwrap();
-        let token = flow
-            .access_token(now)
-            .map(|token| token.secret().expose().to_owned());
-        assert!(token.is_none() || token.as_deref() == text("access_token"));
-        if flow.state() != State::AwaitingCode {
-            assert_eq!(flow.state() == State::Authorized, token.is_some());
-        }
-        while let Some(action) = flow.poll_action() {
-            if let Action::Send(request) = action {
-                assert_eq!(request.url(), "https://as.example/token");
-                assert!(request.id().as_u64() > last);
-                last = request.id().as_u64();
-                let sent = url::form_urlencoded::parse(request.body().as_bytes());
-                let sent = sent.into_owned().find(|(name, _)| name == "refresh_token");
-                assert_eq!(
-                    sent.map(|(_, token)| token).as_deref(),
-                    text("refresh_token")
-                );
-            }
-        }
-    };
-    at(&mut flow, SAVED);
-    for _ in 0..4 {
-        if let Some(deadline) = flow.deadline() {
-            at(&mut flow, deadline);
-        }
-    }
-    at(&mut flow, Timestamp::from_millis(u64::MAX));
-    at(&mut flow, Timestamp::from_millis(0));
-
-    let mut scenario = Scenario::going_on_with(flow, SAVED);
-    if scenario.state() == State::AwaitingCode {
-        scenario.fire(Event::CancelLogin);
-    }
-    scenario.awaiting_code();
-    true
 }

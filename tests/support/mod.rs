@@ -3,16 +3,20 @@
 
 #[cfg(all(feature = "ureq", feature = "loopback", feature = "os-rng"))]
 pub mod directory;
+pub mod honest;
 #[cfg(all(feature = "ureq", feature = "loopback", feature = "os-rng"))]
 pub mod login;
 pub mod model;
 #[cfg(feature = "loopback")]
 pub mod probes;
 pub mod process;
+pub mod public;
 pub mod raw;
 pub mod reply;
 pub mod scenario;
 pub mod seen;
+#[cfg(all(feature = "ureq", feature = "loopback", feature = "os-rng"))]
+pub mod showcase;
 pub mod shown;
 pub mod strategies;
 pub mod table;

@@ -1,6 +1,7 @@
 //! What must never be shown, and everything that was: texts, log records of any crate, arguments,
 //! environment, files.
 
+use std::any::type_name;
 use std::error::Error as StdError;
 use std::fmt::Debug;
 use std::path::Path;
@@ -21,6 +22,8 @@ pub const CLIENT_SECRET: &str = "cli3ntSecretMarker-Ej1hQ4wDp6Xs";
 /// Everything that was shown somewhere, and what must not be in it.
 pub struct Shown {
     pub texts: Vec<String>,
+    /// The types of what was shown by `debug`.
+    pub types: Vec<&'static str>,
     markers: Vec<String>,
 }
 
@@ -33,6 +36,7 @@ impl Shown {
         let markers = [CODE, ACCESS, REFRESH, NEW_REFRESH, ID_TOKEN, CLIENT_SECRET];
         Self {
             texts: Vec::new(),
+            types: Vec::new(),
             markers: markers.map(str::to_owned).to_vec(),
         }
     }
@@ -43,7 +47,8 @@ impl Shown {
         self.markers.push(marker);
     }
 
-    pub fn debug(&mut self, value: &dyn Debug) {
+    pub fn debug<T: Debug>(&mut self, value: &T) {
+        self.types.push(type_name::<T>());
         self.texts.push(format!("{value:?}"));
         self.texts.push(format!("{value:#?}"));
     }
@@ -88,7 +93,7 @@ impl Shown {
 
     /// Also as they would be in a URL, a form or a header.
     pub fn check(self) {
-        let Self { texts, markers } = self;
+        let Self { texts, markers, .. } = self;
         assert!(texts.len() > 1);
         let logged = lock(&LOGGED).clone();
         for marker in &markers {

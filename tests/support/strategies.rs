@@ -4,32 +4,29 @@
 //!
 //! Every secret begins with `SECRET`, and servers echo what they were sent.
 
-use std::collections::VecDeque;
-use std::time::Duration;
+// The fuzz target has these files, too, and no directory for them.
+#[path = "rig.rs"]
+mod rig;
+#[path = "said.rs"]
+mod said;
+#[path = "storm.rs"]
+mod storm;
 
-use authflow::{
-    Action, AuthFlow, CallbackUrl, ClientAuth, Event, HttpResponse, LoginSecrets, Misuse, Notice,
-    RequestId, Scopes, Timestamp, TokenSerial, TokenSet, TransportError, TransportErrorKind,
-    spotify,
-};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use authflow::ClientAuth;
 use proptest::bool::weighted;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-use serde_json::{Value, json};
 
-use super::scenario::{self, REDIRECT_URI, Reply, Scenario};
-use super::seen::View;
+pub use rig::*;
+pub use said::*;
+#[allow(unused_imports, reason = "only the property tests count requests")]
+pub use storm::*;
 
 const SECOND: u64 = 1000;
 const HOUR: u64 = 3600 * SECOND;
 const DAY: u64 = 24 * HOUR;
 const START: u64 = 1_700_000_000_000;
-/// Lifetimes are cut to this by the decoder.
-const LONGEST: u64 = i32::MAX as u64 * SECOND;
-pub const REFRESH_TOKEN_LIFE: u64 = 30 * DAY;
 
 /// The client's settings, in milliseconds.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,6 +36,39 @@ pub struct Rules {
     pub login_timeout: u64,
     pub request_timeout: u64,
     pub auth: Option<ClientAuth>,
+    pub issuer: Issuer,
+}
+
+/// What is known of the provider's issuer (RFC 9207).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Issuer {
+    #[default]
+    Unknown,
+    Known,
+    /// It is always sent.
+    Required,
+}
+
+/// Whose name the browser comes back with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Iss {
+    Ours,
+    Missing,
+    Empty,
+    /// Ours with a slash behind it.
+    Longer,
+    Other,
+}
+
+impl Rules {
+    /// Whether a redirect with this `iss` may be the answer (RFC 9207 section 2.4).
+    pub fn take(&self, iss: Iss) -> bool {
+        match iss {
+            Iss::Ours => true,
+            Iss::Missing => self.issuer != Issuer::Required,
+            Iss::Empty | Iss::Longer | Iss::Other => self.issuer == Issuer::Unknown,
+        }
+    }
 }
 
 /// What happens, with every secret reduced to its number.
@@ -73,84 +103,6 @@ pub enum Return {
     Noise,
 }
 
-/// How the token endpoint answers.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Answer {
-    Tokens(Grant),
-    /// No answer, 429 or 5xx: its cause, and what `Retry-After` asked for.
-    Trouble(&'static str, u64),
-    InvalidGrant,
-    /// Anything else, by its cause.
-    Nonsense(&'static str),
-}
-
-/// New tokens: `SECRET-access-7` for `scope-7`, and perhaps `SECRET-refresh-7`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Grant {
-    pub number: u64,
-    pub refresh: bool,
-    pub scope: bool,
-    pub life: Lifetime,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Lifetime {
-    Unknown,
-    Zero,
-    /// From when the request was sent.
-    Lasts(u64),
-    /// Adopted tokens say when they end.
-    Until(u64),
-}
-
-impl Grant {
-    pub const fn lasting(life: u64) -> Self {
-        Self {
-            number: 0,
-            refresh: true,
-            scope: true,
-            life: Lifetime::Lasts(life),
-        }
-    }
-}
-
-impl Lifetime {
-    /// From `now`, or from when the request was sent.
-    pub fn length(self, now: u64) -> u64 {
-        match self {
-            Self::Lasts(life) => life,
-            Self::Until(end) => end.saturating_sub(now),
-            Self::Unknown | Self::Zero => 0,
-        }
-    }
-
-    fn expires_in(self) -> Value {
-        match self {
-            Self::Unknown | Self::Until(_) => Value::Null,
-            Self::Zero => json!(0),
-            Self::Lasts(0) => json!(-5),
-            Self::Lasts(LONGEST) => json!(1e30),
-            Self::Lasts(life) => json!(life / SECOND),
-        }
-    }
-}
-
-impl Answer {
-    pub fn cause(self) -> &'static str {
-        match self {
-            Self::Trouble(cause, _) | Self::Nonsense(cause) => cause,
-            Self::InvalidGrant | Self::Tokens(_) => "oauth",
-        }
-    }
-
-    pub fn retry_after(self) -> Option<u64> {
-        match self {
-            Self::Trouble(_, retry_after) => Some(retry_after),
-            _ => None,
-        }
-    }
-}
-
 /// Time passes, then something happens, then the actions are drained, unless the driver is slow.
 #[derive(Clone, Copy, Debug)]
 pub struct Step {
@@ -171,8 +123,11 @@ pub enum Pass {
 #[derive(Clone, Copy, Debug)]
 pub enum Op {
     BeginLogin(bool),
+    /// With the `iss` that a server of this kind sends, if any.
     Code,
     Denied,
+    CodeFrom(Iss),
+    DeniedFrom(Iss),
     /// One of [`FORGED`].
     Forged(usize),
     CancelLogin,
@@ -188,36 +143,8 @@ pub enum Op {
     Restart,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub enum Said {
-    Tokens(Grant),
-    /// One of [`FAILURES`].
-    Failure(usize),
-}
-
-/// Status (0 is none), `Retry-After`, body and meaning. `ECHO` is what the request carried.
-#[rustfmt::skip]
-const FAILURES: [(u16, &str, &str, Answer); 14] = [
-    (0, "", "", Answer::Trouble("transport", 0)),
-    (0, "", "sent", Answer::Trouble("transport", 0)),
-    (429, "7", "slow down ECHO", Answer::Trouble("http", 7 * SECOND)),
-    (429, "7200", "", Answer::Trouble("http", 2 * HOUR)),
-    (429, "soon", r#"{"error":"slow_down"}"#, Answer::Trouble("oauth", 0)),
-    (503, "", r#"{"error":"ECHO"}"#, Answer::Trouble("oauth", 0)),
-    (503, "1", "<html>ECHO</html>", Answer::Trouble("http", SECOND)),
-    (400, "", r#"{"error":"invalid_grant","error_description":"ECHO"}"#, Answer::InvalidGrant),
-    (401, "", r#"{"error":"invalid_client","error_uri":"ECHO"}"#, Answer::Nonsense("oauth")),
-    (302, "9", "ECHO", Answer::Nonsense("http")),
-    (404, "", "no such page", Answer::Nonsense("http")),
-    (200, "", "<html>ECHO</html>", Answer::Nonsense("unreadable")),
-    (200, "", r#"{"access_token":"SECRET-access-0","refresh_to"#, Answer::Nonsense("unreadable")),
-    (200, "", r#"{"access_token":"SECRET-\u0007","x":"ECHO"}"#, Answer::Nonsense("unreadable")),
-];
-/// The first of them may pass.
-const TROUBLES: usize = 7;
-
 /// Callbacks that are not this login's answer, whose state is `STATE`.
-const FORGED: [&str; 13] = [
+const FORGED: [&str; 12] = [
     "",
     "?",
     "?code=SECRET-code-0",
@@ -228,7 +155,6 @@ const FORGED: [&str; 13] = [
     "?code=SECRET-code-0&error=access_denied&state=STATE",
     "?error=access_denied&error_description=no+STATE",
     "?state=STATE",
-    "?code=SECRET-code-0&state=STATE&iss=https://elsewhere.example",
     "?code=SECRET-code-0%zz&state=STATE",
     "/elsewhere?code=SECRET-code-0&state=STATE",
 ];
@@ -239,19 +165,24 @@ pub const USUAL: Rules = Rules {
     login_timeout: 300 * SECOND,
     request_timeout: 60 * SECOND,
     auth: None,
+    issuer: Issuer::Known,
 };
 
 pub fn rules() -> impl Strategy<Value = Rules> {
     const AUTHS: [Option<ClientAuth>; 3] = [None, Some(ClientAuth::Basic), Some(ClientAuth::Body)];
     let leeway = select(&[0, 60 * SECOND]);
     let request_timeout = select(&[5 * SECOND, 60 * SECOND]);
-    let all = (weighted(0.8), leeway, request_timeout, select(&AUTHS));
-    all.prop_map(|(auto_refresh, leeway, request_timeout, auth)| Rules {
+    let login_timeout = select(&[SECOND, 300 * SECOND, DAY]);
+    let issuer = select(&[Issuer::Unknown, Issuer::Known, Issuer::Required]);
+    let times = (leeway, request_timeout, login_timeout);
+    let all = (weighted(0.8), times, select(&AUTHS), issuer);
+    all.prop_map(|(auto_refresh, times, auth, issuer)| Rules {
         auto_refresh,
-        leeway,
-        request_timeout,
+        leeway: times.0,
+        request_timeout: times.1,
+        login_timeout: times.2,
         auth,
-        ..USUAL
+        issuer,
     })
 }
 
@@ -268,7 +199,7 @@ pub fn life_with_a_slow_driver() -> impl Strategy<Value = Vec<Step>> {
 fn steps(drain: impl Strategy<Value = bool>) -> impl Strategy<Value = Vec<Step>> {
     let step = step(drain);
     let usual = Just(Grant::lasting(HOUR));
-    let login = prop_oneof![2 => usual, 1 => grant(&LIVES)];
+    let login = prop_oneof![2 => usual, 1 => any_grant()];
     let walk = (0..7usize, login).prop_map(|(length, login)| walk(login)[..length].to_vec());
     (walk, vec(step, 0..60)).prop_map(|(walk, steps)| [walk, steps].concat())
 }
@@ -310,350 +241,25 @@ fn pass() -> impl Strategy<Value = Pass> {
     ]
 }
 
+const ISS: [Iss; 5] = [Iss::Ours, Iss::Missing, Iss::Empty, Iss::Longer, Iss::Other];
+
 fn op() -> impl Strategy<Value = Op> {
     let whose = prop_oneof![8 => Just(Some(0)), 4 => (1..4usize).prop_map(Some), 1 => Just(None)];
     prop_oneof![
         5 => weighted(0.9).prop_map(Op::BeginLogin),
         7 => Just(Op::Code),
         1 => Just(Op::Denied),
+        2 => select(&ISS).prop_map(Op::CodeFrom),
+        1 => select(&ISS).prop_map(Op::DeniedFrom),
         2 => (0..FORGED.len()).prop_map(Op::Forged),
         2 => Just(Op::CancelLogin),
         14 => (whose, said()).prop_map(|(whose, said)| Op::Answer(whose, said)),
         5 => Just(Op::Refresh),
         3 => weighted(0.7).prop_map(Op::Reject),
-        2 => grant(&LIVES).prop_map(Op::Adopt),
+        2 => any_grant().prop_map(Op::Adopt),
         1 => Just(Op::AdoptNonsense),
         2 => Just(Op::LogOut),
         7 => Just(Op::Tick),
         3 => Just(Op::Restart),
     ]
-}
-
-/// Anything that a token endpoint may say.
-fn said() -> impl Strategy<Value = Said> {
-    let failure = (0..FAILURES.len()).prop_map(Said::Failure);
-    let invalid_grant = FAILURES
-        .iter()
-        .position(|(.., answer)| *answer == Answer::InvalidGrant);
-    let invalid_grant = Just(Said::Failure(invalid_grant.expect("one")));
-    let tokens = grant(&LIVES).prop_map(Said::Tokens);
-    prop_oneof![7 => tokens, 6 => failure, 1 => invalid_grant]
-}
-
-/// Nothing that lasts, and nothing that ends the attempts.
-pub fn hopeless() -> impl Strategy<Value = Said> {
-    const SHORT: Lifetime = Lifetime::Lasts(SECOND);
-    let dead = grant(&[Lifetime::Zero, Lifetime::Lasts(0), SHORT]).prop_map(Said::Tokens);
-    prop_oneof![dead, (0..TROUBLES).prop_map(Said::Failure)]
-}
-
-const LIVES: [Lifetime; 7] = [
-    Lifetime::Unknown,
-    Lifetime::Zero,
-    Lifetime::Lasts(0),
-    Lifetime::Lasts(SECOND),
-    Lifetime::Lasts(90 * SECOND),
-    Lifetime::Lasts(HOUR),
-    Lifetime::Lasts(LONGEST),
-];
-
-fn grant(lives: &'static [Lifetime]) -> impl Strategy<Value = Grant> {
-    (any::<bool>(), any::<bool>(), select(lives)).prop_map(|(refresh, scope, life)| Grant {
-        number: 0,
-        refresh,
-        scope,
-        life,
-    })
-}
-
-/// A flow to which steps happen.
-pub struct Rig {
-    pub it: Scenario,
-    pub rules: Rules,
-    made: u64,
-}
-
-/// One step as it went.
-#[derive(Debug)]
-pub struct Turn {
-    pub what: Happening,
-    /// `None` is a restart.
-    pub event: Option<Event>,
-    pub now: Timestamp,
-    pub drained: bool,
-    pub before: View,
-    pub out: Out,
-}
-
-/// What came of an event: all that a program can tell.
-#[derive(Debug, PartialEq)]
-pub struct Out {
-    pub result: Result<(), Misuse>,
-    pub actions: Vec<Action>,
-    pub after: View,
-}
-
-impl Turn {
-    pub fn notices(&self) -> Vec<&Notice> {
-        let notices = self.out.actions.iter().filter_map(|action| match action {
-            Action::Notify(notice) => Some(notice),
-            _ => None,
-        });
-        notices.collect()
-    }
-}
-
-impl Rig {
-    pub fn new(rules: Rules) -> Self {
-        let millis = Duration::from_millis;
-        let client = scenario::client()
-            .auto_refresh(rules.auto_refresh)
-            .leeway(millis(rules.leeway))
-            .login_timeout(millis(rules.login_timeout))
-            .request_timeout(millis(rules.request_timeout));
-        let client = match rules.auth {
-            Some(auth) => client.secret("SECRET-client").auth(auth),
-            None => client,
-        };
-        let it = Scenario::of(client);
-        Self { it, rules, made: 0 }
-    }
-
-    /// One whose secrets are numbered from here, to tell them from those of others.
-    pub fn numbered_from(rules: Rules, made: u64) -> Self {
-        Self {
-            made,
-            ..Self::new(rules)
-        }
-    }
-
-    /// A whole life.
-    pub fn live(rules: Rules, steps: &[Step]) -> Vec<Turn> {
-        let mut rig = Self::new(rules);
-        steps.iter().map(|step| rig.step(step)).collect()
-    }
-
-    /// Another flow to which the same has happened.
-    pub fn twin(rules: Rules, turns: &[Turn]) -> Self {
-        let mut twin = Self::new(rules);
-        for turn in turns {
-            let out = twin.apply(turn.event.clone(), turn.now, turn.drained);
-            assert_eq!(out, turn.out, "the same inputs gave another output");
-        }
-        twin
-    }
-
-    pub fn step(&mut self, step: &Step) -> Turn {
-        let now = self.time(step.pass);
-        self.it.now = now;
-        let (what, event) = self.happen(step.op);
-        let before = self.it.view();
-        let out = self.apply(event.clone(), now, step.drain);
-        Turn {
-            what,
-            event,
-            now,
-            drained: step.drain,
-            before,
-            out,
-        }
-    }
-
-    pub fn apply(&mut self, event: Option<Event>, now: Timestamp, drain: bool) -> Out {
-        self.it.now = now;
-        let result = match event {
-            Some(event) => self.it.flow.handle(event, now),
-            None => {
-                let client = self.it.flow.client().clone();
-                let flow = AuthFlow::restore(client, self.it.saved(), now);
-                self.it.flow = flow.expect("a sound snapshot");
-                Ok(())
-            }
-        };
-        let actions = if drain { self.drain() } else { Vec::new() };
-        let after = self.it.view();
-        Out {
-            result,
-            actions,
-            after,
-        }
-    }
-
-    pub fn drain(&mut self) -> Vec<Action> {
-        self.it.drain();
-        std::mem::take(&mut self.it.actions)
-    }
-
-    /// An hour with a driver that does nothing but tick at the deadlines, and a server that answers
-    /// after `delay`. How many requests there were, or more than enough of them.
-    pub fn hour_of_ticks(&mut self, said: impl IntoIterator<Item = Said>, delay: u64) -> u64 {
-        let mut said = said.into_iter();
-        let mut answers = VecDeque::new();
-        let mut requests = 0;
-        let end = self.it.now.as_millis() + HOUR;
-        for _ in 0..50_000 {
-            for request in self.it.requests.drain(..) {
-                requests += 1;
-                let at = self.it.now.as_millis() + delay;
-                let reply = said.next().map(|said| said.reply(request.body(), 1).1);
-                answers.extend(reply.map(|result| (at, request.id(), result)));
-            }
-            let answer = answers.front().map(|(at, ..)| *at);
-            let deadline = self.it.flow.deadline().map(Timestamp::as_millis);
-            let next = answer.into_iter().chain(deadline).min();
-            let Some(now) = next.filter(|next| *next < end) else {
-                return requests;
-            };
-            let due = answer.filter(|at| *at == now);
-            let event = match due.and_then(|_| answers.pop_front()) {
-                Some((_, id, result)) => Event::Response { id, result },
-                None => Event::Tick,
-            };
-            let _ = self.apply(Some(event), Timestamp::from_millis(now), true);
-        }
-        u64::MAX // a busy loop
-    }
-
-    fn time(&self, pass: Pass) -> Timestamp {
-        let now = self.it.now.as_millis();
-        let deadline = self.it.flow.deadline().map(Timestamp::as_millis);
-        Timestamp::from_millis(match pass {
-            Pass::Millis(millis) => now.saturating_add(millis),
-            Pass::ToDeadline => deadline.unwrap_or(now),
-            Pass::BeforeDeadline => deadline.unwrap_or(now).saturating_sub(1),
-            Pass::Back(millis) => now.saturating_sub(millis),
-            Pass::At(at) => at,
-        })
-    }
-
-    fn happen(&mut self, op: Op) -> (Happening, Option<Event>) {
-        self.made += 1;
-        let number = self.made;
-        let state = self.it.state_parameter();
-        let returns = |query: String| {
-            let url = CallbackUrl::new(query.replace("STATE", &state));
-            Event::Callback { url }
-        };
-        let (what, event) = match op {
-            Op::BeginLogin(ours) => (Happening::BeginLogin { ours }, self.begin_login(ours)),
-            Op::Code => (
-                Happening::Callback(Return::Code(number)),
-                returns(format!("/callback?code=SECRET-code-{number}&state=STATE")),
-            ),
-            Op::Denied => (
-                Happening::Callback(Return::Denied),
-                returns("?state=STATE&error=access_denied&error_description=STATE".into()),
-            ),
-            Op::Forged(which) => (
-                Happening::Callback(Return::Noise),
-                returns(FORGED[which].into()),
-            ),
-            Op::CancelLogin => (Happening::CancelLogin, Event::CancelLogin),
-            Op::Answer(whose, said) => {
-                let request = whose.and_then(|back| self.it.requests.iter().rev().nth(back));
-                let id = request.map_or(RequestId::from_u64(1 << 40), |request| request.id());
-                // All that the server was sent, headers included.
-                let echo = request.map_or_else(String::new, |request| {
-                    let headers = request.headers().map(|(_, value)| value);
-                    let sent: Vec<_> = headers.chain([request.body()]).collect();
-                    sent.join(" ")
-                });
-                let (answer, result) = said.reply(&echo, number);
-                let what = Happening::Response {
-                    id: id.as_u64(),
-                    answer,
-                };
-                (what, Event::Response { id, result })
-            }
-            Op::Refresh => (Happening::Refresh, Event::Refresh),
-            Op::Reject(current) => {
-                let serial = self.it.serial().as_u64();
-                let serial = serial.saturating_sub(u64::from(!current));
-                let event = Event::TokenRejected {
-                    serial: TokenSerial::from_u64(serial),
-                };
-                (Happening::TokenRejected { serial }, event)
-            }
-            Op::Adopt(grant) => self.adopt(Grant { number, ..grant }),
-            Op::AdoptNonsense => {
-                let nothing = Event::AdoptTokens(TokenSet::new(""));
-                (Happening::AdoptNonsense, nothing)
-            }
-            Op::LogOut => (Happening::LogOut, Event::LogOut),
-            Op::Tick => (Happening::Tick, Event::Tick),
-            Op::Restart => return (Happening::Restart, None),
-        };
-        (what, Some(event))
-    }
-
-    fn begin_login(&self, ours: bool) -> Event {
-        // 43 characters that are the base64url of 32 bytes.
-        let entropy = ["state", "proof"].map(|name| {
-            let text = format!("SECRET-{name}-{:029}A", self.made);
-            URL_SAFE_NO_PAD.decode(text).expect("base64url")
-        });
-        let redirect_uri = match ours {
-            true => self.it.flow.client().redirect_uri(REDIRECT_URI),
-            false => spotify::client("x")
-                .build()
-                .and_then(|c| c.redirect_uri("undotted:/callback")),
-        };
-        Event::BeginLogin {
-            secrets: LoginSecrets::from_entropy(entropy.concat().try_into().expect("64 bytes")),
-            redirect_uri: redirect_uri.expect("a sound redirect URI"),
-        }
-    }
-
-    fn adopt(&self, grant: Grant) -> (Happening, Event) {
-        let text = |name| format!("{name}-{}", grant.number);
-        let mut set = TokenSet::new(text("SECRET-access"));
-        if grant.refresh {
-            set = set.refresh_token(text("SECRET-refresh"));
-        }
-        if grant.scope {
-            set = set.scopes(Scopes::new([text("scope")]).expect("a scope"));
-        }
-        let mut life = Lifetime::Unknown;
-        if let Lifetime::Lasts(length) = grant.life {
-            let end = self.it.now.saturating_add(Duration::from_millis(length));
-            set = set.expires_at(end);
-            life = Lifetime::Until(end.as_millis());
-        }
-        let what = Happening::AdoptTokens(Grant { life, ..grant });
-        (what, Event::AdoptTokens(set))
-    }
-}
-
-impl Said {
-    /// What it means, and how it reads.
-    fn reply(self, echo: &str, number: u64) -> (Answer, Reply) {
-        let text = |name| format!("{name}-{number}");
-        match self {
-            Self::Tokens(grant) => {
-                let refresh = grant.refresh.then(|| text("SECRET-refresh"));
-                let more = json!({
-                    "expires_in": grant.life.expires_in(),
-                    "refresh_token": refresh,
-                    "refresh_token_expires_in": refresh.as_ref().map(|_| REFRESH_TOKEN_LIFE / SECOND),
-                    "scope": grant.scope.then(|| text("scope")),
-                    "extra": number,
-                });
-                let reply = scenario::tokens_with(&text("SECRET-access"), more);
-                (Answer::Tokens(Grant { number, ..grant }), reply)
-            }
-            Self::Failure(which) => {
-                let (status, retry_after, body, answer) = FAILURES[which];
-                let response = HttpResponse::new(status, body.replace("ECHO", echo));
-                let nothing = TransportError {
-                    kind: TransportErrorKind::Closed,
-                    may_have_been_sent: !body.is_empty(),
-                };
-                let reply = match status {
-                    0 => Err(nothing),
-                    _ => Ok(response.with_header("Retry-After", retry_after)),
-                };
-                (answer, reply)
-            }
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! What a flow does and shows, as `model.rs` writes it.
 
-use authflow::{Action, AuthFlow, Notice, Timestamp, Verdict};
+use authflow::{AccessTokenRef, Action, AuthFlow, Notice, Timestamp, Verdict};
 
 use super::model::{Token, Visible};
 
@@ -41,15 +41,28 @@ pub fn visible(flow: &AuthFlow, now: Timestamp) -> Visible {
         can_refresh: flow.can_refresh(),
         deadline: flow.deadline().map(Timestamp::as_millis),
         sign_in_due: flow.sign_in_due().map(Timestamp::as_millis),
-        token: flow.access_token(now).map(|token| Token {
-            number: number(token.secret().expose()),
-            serial: token.serial().as_u64(),
-            scope: match token.scopes().as_str() {
-                "read write" => None,
-                scope => Some(number(scope)),
-            },
-            extra: token.extra("extra"),
-        }),
+        token: flow.access_token(now).map(token),
+    }
+}
+
+fn token(token: AccessTokenRef<'_>) -> Token {
+    let secret = token.secret().expose();
+    let header = token.authorization().expect("a bearer token");
+    assert_eq!(header.expose(), format!("Bearer {secret}"));
+    // Forms know no numbers.
+    let in_text = || token.extra::<String>("extra")?.parse().ok();
+    Token {
+        number: number(secret),
+        serial: token.serial().as_u64(),
+        scope: match token.scopes().as_str() {
+            "read write" => None,
+            scopes => {
+                let number = number(scopes);
+                assert_eq!(scopes, format!("scope-{number} other-{number}"));
+                Some(number)
+            }
+        },
+        extra: token.extra("extra").or_else(in_text),
     }
 }
 
