@@ -17,33 +17,37 @@ mod support;
 #[path = "../fuzz/src/token_response.rs"]
 mod token_response;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Changed inputs per target: the same ones each time.
 const CHANGED: usize = 10_000;
 
-fn replay(target: &str, run: fn(&[u8])) {
-    let mut inputs = Vec::new();
-    for kind in ["corpus", "regressions"] {
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("fuzz")
-            .join(kind)
-            .join(target);
-        let entries = fs::read_dir(directory).into_iter().flatten();
-        let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
-        paths.sort();
-        inputs.extend(
-            paths
-                .into_iter()
-                .map(|path| (path.display().to_string(), fs::read(&path).unwrap())),
-        );
-    }
-    assert!(inputs.len() >= 20, "there is no corpus for {target}");
+type Run = fn(&[u8]) -> Vec<String>;
+
+/// The kept inputs must reach all of this, or what is judged there is judged of nothing.
+fn replay(target: &str, run: Run, all: &[&str]) {
+    let kept: Vec<_> = ["seeds", "corpus", "regressions"]
+        .map(|kind| inputs(kind, target))
+        .into();
+    assert!(!kept[0].is_empty(), "fuzz/seed has written nothing");
+    assert!(!kept[1].is_empty(), "fuzz/run has kept nothing");
+    let inputs = kept.concat();
+    let mut reached = BTreeSet::new();
     for (path, input) in &inputs {
-        try_one(path, input, run);
+        reached.extend(try_one(path, input, run));
     }
+    let missed: Vec<_> = all
+        .iter()
+        .filter(|name| !reached.contains(**name))
+        .collect();
+    assert!(
+        missed.is_empty(),
+        "{target} missed {missed:?}, reached {reached:#?}"
+    );
+
     let mut chance = Chance(inputs.len() as u64);
     for number in 0..CHANGED {
         let (path, input) = &inputs[chance.below(inputs.len())];
@@ -56,10 +60,22 @@ fn replay(target: &str, run: fn(&[u8])) {
     }
 }
 
-fn try_one(name: &str, input: &[u8], run: fn(&[u8])) {
-    if catch_unwind(AssertUnwindSafe(|| run(input))).is_err() {
-        panic!("{name}: {:?}", String::from_utf8_lossy(input));
-    }
+/// By their paths.
+fn inputs(kind: &str, target: &str) -> Vec<(String, Vec<u8>)> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fuzz")
+        .join(kind)
+        .join(target);
+    let entries = fs::read_dir(directory).into_iter().flatten();
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let read = |path: &PathBuf| (path.display().to_string(), fs::read(path).unwrap());
+    paths.iter().map(read).collect()
+}
+
+fn try_one(name: &str, input: &[u8], run: Run) -> Vec<String> {
+    catch_unwind(AssertUnwindSafe(|| run(input)))
+        .unwrap_or_else(|_| panic!("{name}: {:?}", String::from_utf8_lossy(input)))
 }
 
 /// A few bytes changed, taken out or put in, or the end of another input.
@@ -112,31 +128,86 @@ impl Chance {
 
 #[test]
 fn callbacks() {
-    replay("callback", callback::run);
+    #[rustfmt::skip]
+    let all = [
+        "accepted", "denied",
+        "ignored: no_login", "ignored: duplicate", "ignored: wrong_location", "ignored: too_large",
+        "ignored: malformed", "ignored: repeated_parameter", "ignored: state_missing",
+        "ignored: state_mismatch", "ignored: code_and_error", "ignored: nothing",
+        "ignored: issuer_missing", "ignored: issuer_mismatch", "ignored: unexpected_parameter",
+    ];
+    replay("callback", callback::run, &all);
 }
 
 #[test]
 fn token_responses() {
-    replay("token_response", token_response::run);
+    #[rustfmt::skip]
+    let all = [
+        "exchange: tokens", "exchange: oauth", "exchange: http", "exchange: unreadable",
+        "exchange: refresh token missing", "exchange: refresh token given",
+        "refresh: tokens", "refresh: oauth", "refresh: http", "refresh: unreadable",
+        "refresh: refresh token kept", "refresh: refresh token replaced",
+    ];
+    replay("token_response", token_response::run, &all);
 }
 
 #[test]
 fn snapshots() {
-    replay("snapshot", snapshot::run);
+    #[rustfmt::skip]
+    let all = [
+        "unreadable: Damaged", "unreadable: UnknownVersion",
+        "refused: Damaged", "refused: OtherClient", "refused: RedirectUri",
+        "restored: Unauthorized", "restored: AwaitingCode", "restored: Authorized", "restored: Expired",
+        "lives on: sends a refresh", "lives on: refresh_failed", "lives on: login_failed",
+        "lives on: expired",
+    ];
+    replay("snapshot", snapshot::run, &all);
 }
 
 #[test]
 fn configurations() {
-    replay("configuration", configuration::run);
+    #[rustfmt::skip]
+    let all = [
+        "refused: Endpoint", "refused: RedirectUri", "refused: Scope", "refused: ClientId",
+        "refused: ClientSecret", "refused: ColonInClientId", "refused: ReservedParameter",
+        "refused: RepeatedParameter", "refused: Parameter", "refused: IssuerMissing",
+        "refused: SecretBesideTokenSwap",
+        "requested: public", "requested: basic", "requested: unencoded", "requested: body",
+        "requested: swap", "requested over https", "requested over http",
+    ];
+    replay("configuration", configuration::run, &all);
 }
 
 #[test]
 fn events_of_any_kind() {
-    replay("events", events::run);
+    #[rustfmt::skip]
+    let all = [
+        "slow driver",
+        "time: on", "time: to the deadline", "time: before the deadline", "time: back", "time: at",
+        "BeginLogin", "BeginLogin of another client", "Code", "Denied", "Forged", "CancelLogin",
+        "Answer to nothing", "Answer with tokens", "Answer with a failure",
+        "Answer to an earlier request", "Refresh", "Reject", "Reject an earlier token", "Adopt",
+        "AdoptNonsense", "LogOut", "Tick", "Restart",
+        "then Unauthorized", "then AwaitingCode", "then Authorized", "then Expired",
+        "then Idle", "then Exchanging", "then Refreshing", "then Backoff",
+        "Restart in Unauthorized", "Restart in AwaitingCode", "Restart in Authorized",
+        "Restart in Expired",
+        "LoginInProgress", "NoLogin", "NoSession", "NoRefreshToken", "RefreshInFlight",
+        "InvalidToken", "RedirectUriNotAllowed",
+        "logged_in", "refreshed", "refresh_failed", "login_failed", "callback_ignored",
+        "stale_response", "stale_rejection", "expired", "session_ended",
+    ];
+    replay("events", events::run, &all);
 }
 
 #[cfg(feature = "loopback")]
 #[test]
 fn request_heads() {
-    replay("request_head", request_head::run);
+    #[rustfmt::skip]
+    let all = [
+        "incomplete", "callback",
+        "refused: 400", "refused: 403", "refused: 404", "refused: 405", "refused: 413",
+        "refused: 414", "refused: 421", "refused: 431",
+    ];
+    replay("request_head", request_head::run, &all);
 }

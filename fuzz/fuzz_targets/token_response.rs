@@ -1,3 +1,5 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| authflow_fuzz::token_response::run(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    authflow_fuzz::token_response::run(data);
+});

@@ -1,4 +1,5 @@
-//! What the fuzz targets do with their bytes. `tests/fuzz_replay.rs` does the same on stable Rust.
+//! What the fuzz targets do with their bytes. `tests/fuzz_replay.rs` does the same on stable Rust, and
+//! holds what each says it has reached against what can be reached.
 
 pub mod callback;
 pub mod configuration;

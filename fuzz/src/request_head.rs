@@ -6,9 +6,9 @@ use authflow::loopback::{Head, RedirectionEndpoint};
 const MOST: usize = 128 << 10;
 
 /// The first byte says where it is cut in two.
-pub fn run(data: &[u8]) {
+pub fn run(data: &[u8]) -> Vec<String> {
     let Some((&cut, data)) = data.split_first() else {
-        return;
+        return Vec::new();
     };
     let endpoint = RedirectionEndpoint::new(([127, 0, 0, 1], 8888).into(), "/callback");
     let endpoint = endpoint.expect("a path");
@@ -30,6 +30,15 @@ pub fn run(data: &[u8]) {
     let decided = endpoint.read(&more);
     assert_ne!(decided, Head::Incomplete);
     assert!(whole == Head::Incomplete || whole == decided);
+    [&whole, &decided].map(name).into()
+}
+
+fn name(head: &Head) -> String {
+    match head {
+        Head::Incomplete => "incomplete".to_owned(),
+        Head::Callback(_) => "callback".to_owned(),
+        Head::Refused(refusal) => format!("refused: {}", refusal.status()),
+    }
 }
 
 /// As any browser would ask, judged in another way than the endpoint does.
