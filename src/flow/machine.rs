@@ -94,6 +94,11 @@ pub(crate) struct Sent {
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 
+/// However long a server asks to be left alone: a slip of its, or of a proxy's, must not be the end of a
+/// session for years. The wait that was asked for is reported in full, and [`Event::Refresh`] overrides
+/// either.
+pub(crate) const LONGEST_ASKED: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How many requests given up on are remembered. Each has waited a whole timeout and a backoff, so
 /// no server answers later than this.
 const LATE_KEPT: usize = 16;
@@ -712,10 +717,10 @@ impl Session {
         out.push(Action::Notify(Notice::RefreshFailed { failure, retry_at }));
     }
 
-    /// 1 s, 2 s, 4 s … 60 s, or what the server asked for if that is longer.
+    /// 1 s, 2 s, 4 s … 60 s, or what the server asked for if that is longer: a day at most.
     fn back_off(&mut self, asked: Option<Duration>, now: Timestamp) {
         let own = (FIRST_BACKOFF * (1 << self.setbacks.min(6))).min(LONGEST_BACKOFF);
-        let wait = asked.unwrap_or_default().max(own);
+        let wait = asked.unwrap_or_default().min(LONGEST_ASKED).max(own);
         self.setbacks = self.setbacks.saturating_add(1);
         self.refresh = Refresh::Backoff {
             until: now.saturating_add(wait),
