@@ -694,7 +694,14 @@ impl Session {
         result: HttpResult,
         now: Timestamp,
     ) -> Result<TokenResponse, Cause> {
-        let secrets: Vec<_> = self.tokens.refresh_token.iter().collect();
+        let tokens = &self.tokens;
+        let others = tokens.extra.names().filter(|name| name.ends_with("token"));
+        let others = others.filter_map(|name| tokens.extra.get::<String>(name));
+        let others: Vec<_> = others.map(Secret::from).collect();
+        let own = [&tokens.access_token]
+            .into_iter()
+            .chain(&tokens.refresh_token);
+        let secrets: Vec<_> = own.chain(&others).collect();
         read(client, result, &secrets, now)
     }
 
@@ -729,7 +736,8 @@ impl Session {
     }
 }
 
-/// Reads a reply. What the request carried is not shown, should the server echo it.
+/// Reads a reply. What the request carried is not shown, should the server echo it; nor are the
+/// session's tokens, which the server knows.
 pub(crate) fn read(
     client: &Client,
     result: HttpResult,
@@ -738,7 +746,15 @@ pub(crate) fn read(
 ) -> Result<TokenResponse, Cause> {
     let response = result.map_err(Cause::Transport)?;
     let basic = client.credentials().basic();
+    let parameters = client.token_params.iter().map(|(_, value)| value);
     let own = client.secret.iter().chain(&basic);
+    let own = own.chain(parameters.filter(|value| may_be_secret(value)));
     let secrets: Vec<_> = sent.iter().copied().chain(own).collect();
     token_response::decode(&response, &client.provider.repairs, &secrets, now)
+}
+
+/// A parameter that the program adds may be a secret, but not one that is short, or an address as
+/// `resource` is: without that a description could not be understood.
+fn may_be_secret(value: &Secret) -> bool {
+    value.expose().len() >= 8 && !value.expose().contains(':')
 }
