@@ -78,6 +78,57 @@ fn nothing_is_shown_by_a_session_that_is_kept_on_disk_called_with_and_ended() {
 }
 
 #[test]
+fn nothing_that_a_refresh_did_not_carry_is_shown_if_the_server_says_it() {
+    // They read as words, so that only who knows them can tell.
+    let known = [
+        "access of this very session",
+        "identity of the person",
+        "parameter of the program",
+    ]
+    .map(|text| text.replace(' ', "-"));
+    let [access, identity, parameter] = known.clone();
+    let tokens = serde_json::json!({
+        "access_token": access, "refresh_token": "RT-1", "id_token": identity, "expires_in": 3600,
+    });
+    let error = serde_json::json!({
+        "error": known.join(":"),
+        "error_description": known.join(" "),
+        "error_uri": format!("https://as.example/{}", known.join("?")),
+    });
+    let count = std::sync::atomic::AtomicUsize::new(0);
+    let server = server(
+        move |_| match count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+            0 => json("200 OK", &tokens.to_string()),
+            _ => json("400 Bad Request", &error.to_string()),
+        },
+    );
+    let mut shown = Shown::new();
+    known.into_iter().for_each(|text| shown.secret(text));
+    let client = client(&server).token_param("device", parameter);
+    let session = login(client).adopt(self::tokens()).unwrap();
+    session.refresh().unwrap();
+    let error = session.refresh().unwrap_err();
+    shown.error(&error);
+    let redacted = "[redacted] [redacted] [redacted]";
+    assert!(error.to_string().contains(redacted), "{error}");
+    shown.check();
+}
+
+#[test]
+fn an_address_among_the_programs_parameters_is_no_secret() {
+    const RESOURCE: &str = "https://api.example/things";
+    let error = serde_json::json!({
+        "error": "invalid_target",
+        "error_description": format!("no such resource: {RESOURCE}"),
+    });
+    let server = server(move |_| json("400 Bad Request", &error.to_string()));
+    let client = client(&server).token_param("resource", RESOURCE);
+    let session = login(client).adopt(tokens()).unwrap();
+    let error = session.refresh().unwrap_err().to_string();
+    assert!(error.contains(RESOURCE), "{error}");
+}
+
+#[test]
 fn nothing_is_shown_by_a_file_that_is_no_good() {
     let (mut shown, directory) = (Shown::new(), Directory::new());
     let store = directory.store();

@@ -225,6 +225,30 @@ fn a_refresh_that_fails_when_the_token_has_ended_says_when_it_is_tried_again() {
 }
 
 #[test]
+fn a_pause_of_years_is_reported_and_ends_within_a_day() {
+    let server = server(|_| {
+        response(
+            "503 Service Unavailable",
+            "Retry-After: 99999999999\r\n",
+            "",
+        )
+    });
+    let (session, _) = session(&server, hour());
+    let serial = session.access_token().unwrap().serial();
+    let error = session.token_rejected(serial).unwrap_err();
+    let end = Timestamp::now().saturating_add(Duration::from_secs(86_400));
+    let Error::NotNow { failure, retry_at } = error else {
+        panic!("{error:?}")
+    };
+    let asked = failure.unwrap().retry_after().unwrap();
+    assert!(asked > Duration::from_secs(60 * 365 * 86_400), "{asked:?}");
+    assert!(retry_at.unwrap() <= end, "{retry_at:?}");
+    // And whoever knows better need not wait.
+    assert!(session.refresh().is_err());
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[test]
 fn after_a_failure_a_refresh_that_is_asked_for_is_tried_at_once() {
     let up = Arc::new(AtomicBool::new(false));
     let inside = up.clone();

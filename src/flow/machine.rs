@@ -96,6 +96,11 @@ pub(crate) struct Sent {
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 
+/// However long a server asks to be left alone: a slip of its, or of a proxy's, must not be the end of a
+/// session for years. The wait that was asked for is reported in full, and [`Event::Refresh`] overrides
+/// either.
+pub(crate) const LONGEST_ASKED: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How many requests given up on are remembered. Each has waited a whole timeout and a backoff, so
 /// no server answers later than this.
 const LATE_KEPT: usize = 16;
@@ -699,7 +704,14 @@ impl Session {
         result: HttpResult,
         now: Timestamp,
     ) -> Result<TokenResponse, Cause> {
-        let secrets: Vec<_> = self.tokens.refresh_token.iter().collect();
+        let tokens = &self.tokens;
+        let others = tokens.extra.names().filter(|name| name.ends_with("token"));
+        let others = others.filter_map(|name| tokens.extra.get::<String>(name));
+        let others: Vec<_> = others.map(Secret::from).collect();
+        let own = [&tokens.access_token]
+            .into_iter()
+            .chain(&tokens.refresh_token);
+        let secrets: Vec<_> = own.chain(&others).collect();
         read(client, result, &secrets, now)
     }
 
@@ -722,10 +734,10 @@ impl Session {
         out.push(Action::Notify(Notice::RefreshFailed { failure, retry_at }));
     }
 
-    /// 1 s, 2 s, 4 s … 60 s, or what the server asked for if that is longer.
+    /// 1 s, 2 s, 4 s … 60 s, or what the server asked for if that is longer: a day at most.
     fn back_off(&mut self, asked: Option<Duration>, now: Timestamp) {
         let own = (FIRST_BACKOFF * (1 << self.setbacks.min(6))).min(LONGEST_BACKOFF);
-        let wait = asked.unwrap_or_default().max(own);
+        let wait = asked.unwrap_or_default().min(LONGEST_ASKED).max(own);
         self.setbacks = self.setbacks.saturating_add(1);
         self.refresh = Refresh::Backoff {
             until: now.saturating_add(wait),
@@ -734,7 +746,8 @@ impl Session {
     }
 }
 
-/// Reads a reply. What the request carried is not shown, should the server echo it.
+/// Reads a reply. What the request carried is not shown, should the server echo it; nor are the
+/// session's tokens, which the server knows.
 pub(crate) fn read(
     client: &Client,
     result: HttpResult,
@@ -743,7 +756,15 @@ pub(crate) fn read(
 ) -> Result<TokenResponse, Cause> {
     let response = result.map_err(Cause::Transport)?;
     let basic = client.credentials().basic();
+    let parameters = client.token_params.iter().map(|(_, value)| value);
     let own = client.secret.iter().chain(&basic);
+    let own = own.chain(parameters.filter(|value| may_be_secret(value)));
     let secrets: Vec<_> = sent.iter().copied().chain(own).collect();
     token_response::decode(&response, &client.provider.repairs, &secrets, now)
+}
+
+/// A parameter that the program adds may be a secret, but not one that is short, or an address as
+/// `resource` is: without that a description could not be understood.
+fn may_be_secret(value: &Secret) -> bool {
+    value.expose().len() >= 8 && !value.expose().contains(':')
 }

@@ -26,7 +26,7 @@ pub struct Client {
     pub(crate) auth: ClientAuth,
     pub(crate) scopes: Scopes,
     authorize_params: Vec<(String, String)>,
-    token_params: Vec<(String, Secret)>,
+    pub(crate) token_params: Vec<(String, Secret)>,
     pkce: bool,
     pub(crate) swap: Option<Swap>,
     pub(crate) auto_refresh: bool,

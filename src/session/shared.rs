@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::error::{Failure, WhatNow};
 use crate::flow::event::TokenSerial;
+use crate::flow::machine::LONGEST_ASKED;
 use crate::flow::notice::Notice;
 use crate::flow::snapshot::Snapshot;
 use crate::flow::{Activity, AuthFlow, State};
@@ -187,7 +188,8 @@ impl Shared {
             _ => true,
         };
         let asked = self.last_failure.as_ref().and_then(Failure::retry_after);
-        let pause = asked.unwrap_or_default().max(SHORT_PAUSE);
+        let asked = asked.unwrap_or_default().min(LONGEST_ASKED);
+        let pause = asked.max(SHORT_PAUSE);
         let at = self.failed_at.map(|at| at.saturating_add(pause));
         is_due && at.is_none_or(|at| Timestamp::now() >= at)
     }

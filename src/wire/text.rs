@@ -29,7 +29,7 @@ const TELLING: [&str; 9] = [
 
 /// At most 256 bytes of the characters that RFC 6749 section 5.2 allows in a description: printable
 /// ASCII without `"` and `\`. Control characters end here, before they reach a terminal; so does any
-/// of the `secrets` that a server echoes.
+/// of the `secrets` that a server echoes, and whatever looks like somebody's token.
 pub(crate) fn printable(text: &str, secrets: &[&Secret]) -> Option<String> {
     clean(text, secrets, MAX_TEXT)
 }
@@ -50,7 +50,7 @@ pub(crate) fn error_code(code: &str, secrets: &[&Secret]) -> String {
     let is_plain = code.len() <= MAX_TEXT
         && code.bytes().all(|byte| matches!(byte, b' '..=b'~'))
         && !code.trim().is_empty();
-    if is_plain && *redact(code, secrets) == code {
+    if is_plain && *without_random(&redact(code, secrets)) == code {
         return code.to_owned();
     }
     printable(code, secrets).unwrap_or_else(|| "unknown".to_owned())
@@ -87,18 +87,55 @@ fn has_escapes(text: &str) -> bool {
 /// The text with `...` in the place of whatever looks like a token that stands alone: a long run, or
 /// a shorter one of letters and digits mixed.
 fn without_tokens(text: &str) -> Zeroizing<String> {
-    let is_token = |run: &str| {
-        let has = |kind: fn(&u8) -> bool| run.as_bytes().iter().any(kind);
-        let is_mixed = has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic);
-        run.len() > 32 || (run.len() >= 16 && is_mixed)
-    };
     let mut shown = room_for(text);
-    for piece in text.split_inclusive(|c| !is_token_char(c)) {
-        let run = piece.trim_end_matches(|c| !is_token_char(c));
-        shown.push_str(if is_token(run) { "..." } else { run });
-        shown.push_str(&piece[run.len()..]);
+    for (run, end) in runs(text, is_token_char) {
+        shown.push_str(if may_be_token(run) { "..." } else { run });
+        shown.push_str(end);
     }
     shown
+}
+
+/// The same for a text that was written for people, which may name a class, a page or an address: only
+/// what does not read as words is left out.
+fn without_random(text: &str) -> Zeroizing<String> {
+    let mut shown = room_for(text);
+    for (run, end) in runs(text, is_token_char) {
+        let is_suspect = may_be_token(run);
+        for (part, slash) in runs(run, |c| c != '/') {
+            let is_random = is_suspect && !reads_as_words(part);
+            shown.push_str(if is_random { "..." } else { part });
+            shown.push_str(slash);
+        }
+        shown.push_str(end);
+    }
+    shown
+}
+
+/// What the text is made of: runs of such characters, each with the one behind it.
+fn runs(text: &str, is_inside: fn(char) -> bool) -> impl Iterator<Item = (&str, &str)> {
+    text.split_inclusive(move |c| !is_inside(c))
+        .map(move |piece| piece.split_at(piece.trim_end_matches(|c| !is_inside(c)).len()))
+}
+
+fn may_be_token(run: &str) -> bool {
+    let has = |kind: fn(&u8) -> bool| run.as_bytes().iter().any(kind);
+    let is_mixed = has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic);
+    run.len() > 32 || (run.len() >= 16 && is_mixed)
+}
+
+/// Whether upper case, lower case and digits follow each other as in `InvalidGrantException`,
+/// `AADSTS70008` or a date, rather than as in a random string: every fifth character begins a word there,
+/// at most.
+fn reads_as_words(run: &str) -> bool {
+    let is_new = |pair: &&[u8]| match [pair[0], pair[1]] {
+        [a, b] if a.is_ascii_digit() || b.is_ascii_digit() => {
+            a.is_ascii_digit() != b.is_ascii_digit()
+        }
+        [a, b] => a.is_ascii_lowercase() && b.is_ascii_uppercase(),
+    };
+    let words = |piece: &str| 1 + piece.as_bytes().windows(2).filter(is_new).count();
+    run.split(|c: char| !c.is_ascii_alphanumeric())
+        .all(|piece| piece.len() <= 8 || piece.len() >= 5 * words(piece))
 }
 
 /// The characters of base64, of base64url, and of a JWT.
@@ -108,7 +145,7 @@ fn is_token_char(c: char) -> bool {
 
 fn clean(text: &str, secrets: &[&Secret], max: usize) -> Option<String> {
     // After what can't be shown is gone: it may have parted a secret.
-    let mut shown = redact(&showable(text), secrets);
+    let mut shown = without_random(&redact(&showable(text), secrets));
     shown.truncate(max);
     let trimmed = shown.trim();
     (!trimmed.is_empty()).then(|| trimmed.to_owned())
@@ -223,6 +260,46 @@ mod tests {
             short("disconnect/reset before headers"),
             "disconnect/reset before headers"
         );
+    }
+
+    #[test]
+    fn what_was_written_for_people_holds_no_token_and_keeps_its_words() {
+        let tokens = [
+            "BQDkV3fX0eU2v9bQmZ7rT1yWcN5hJ8sLpKxGd4uVi6oRaEtCfBzMnPqSwYhUjIkOl",
+            "AQD3kfX0eU2v9bQm",
+            "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U",
+            "8f14e45fceea167a5a36dedd4bea2543",
+            "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
+            "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+        ];
+        for token in tokens {
+            let text = format!("Token {token} was revoked (see https://as.example/t/{token}).");
+            let shown = printable(&text, &[]);
+            let expected = "Token ... was revoked (see https://as.example/t/...).";
+            assert_eq!(shown.as_deref(), Some(expected), "{token}");
+            let page = uri(&format!("https://as.example/t?x={token}"), &[]);
+            assert_eq!(
+                page.unwrap().len(),
+                "https://as.example/t?...".len(),
+                "{token}"
+            );
+            assert!(!error_code(&format!("no-{token}"), &[]).contains(token));
+        }
+        let slashes = "AbCd3/fGh1Jk4Mn/o9Qr5tUv2xYz0bC7dE8fG+hIjK1lM2nO3pQ=";
+        let shown = printable(slashes, &[]).unwrap();
+        assert!(shown.len() < slashes.len() / 2, "{shown}");
+        let honest = [
+            "AADSTS70008: The provided authorization code has expired. 2026-11-23 19:00:00Z",
+            "org.springframework.security.oauth2.common.exceptions.InvalidGrantException: no",
+            "no such URI: http://127.0.0.1:8888/callback/of/the/application, nor com.example.application:/x",
+            "the code_challenge_method is not supported_by_this_authorization_server",
+            "see https://developer.example.com/documentation/web-api/concepts/authorization#2026-09-01",
+            "0123456789012345678901234567890123456789",
+        ];
+        for text in honest {
+            assert_eq!(printable(text, &[]).as_deref(), Some(text));
+            assert_eq!(error_code(text, &[]), text);
+        }
     }
 
     #[test]

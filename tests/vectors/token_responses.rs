@@ -312,8 +312,9 @@ fn retry_after() {
             asked.map_or(0, |wait| wait.subsec_nanos()),
             0,
         );
-        // The machine waits for as long, and never for less than its own first second.
-        let wait = row.seconds.unwrap_or_default().max(1);
+        // The machine waits for as long, but never for less than its own first second, nor by itself
+        // for more than a day.
+        let wait = row.seconds.unwrap_or_default().clamp(1, 86_400);
         let until = Some(Timestamp::from_millis(row.now_ms + wait * 1000));
         let until = until.map(|until| Activity::Backoff { until });
         faults.same("activity", Some(scenario.flow.activity()), until);
