@@ -184,9 +184,10 @@ fn events_of_any_kind() {
     let all = [
         "slow driver",
         "time: on", "time: to the deadline", "time: before the deadline", "time: back", "time: at",
-        "BeginLogin", "BeginLogin of another client", "Code", "Denied", "Forged", "CancelLogin",
-        "Answer to nothing", "Answer with tokens", "Answer with a failure",
-        "Answer to an earlier request", "Refresh", "Reject", "Reject an earlier token", "Adopt",
+        "BeginLogin", "BeginLogin of another client", "Code", "Code from whomever", "Denied",
+        "Denied by whomever", "Forged", "CancelLogin",
+        "Answer to nothing", "Answer with tokens", "Answer with tokens written otherwise",
+        "Answer with a failure", "Answer that did not come", "Answer to an earlier request", "Refresh", "Reject", "Reject an earlier token", "Adopt",
         "AdoptNonsense", "LogOut", "Tick", "Restart",
         "then Unauthorized", "then AwaitingCode", "then Authorized", "then Expired",
         "then Idle", "then Exchanging", "then Refreshing", "then Backoff",

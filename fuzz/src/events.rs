@@ -4,7 +4,8 @@ use authflow::{Activity, ClientAuth};
 
 use super::support::model::Model;
 use super::support::strategies::{
-    Grant, Lifetime, Op, Pass, Rig, Rules, Said, Step, Turn, USUAL, walk,
+    FORGERIES, Grant, ISS, Issuer, Lifetime, Op, Pass, Rig, Rules, Said, Step, Turn, USUAL,
+    Writing, walk,
 };
 use super::support::told::{line, visible};
 
@@ -42,7 +43,16 @@ fn rules(byte: u8) -> Rules {
             3 => Some(ClientAuth::BasicUnencoded),
             _ => None,
         },
-        ..USUAL
+        issuer: match byte >> 5 & 3 {
+            1 => Issuer::Unknown,
+            2 => Issuer::Required,
+            _ => Issuer::Known,
+        },
+        login_timeout: if byte & 128 == 0 {
+            USUAL.login_timeout
+        } else {
+            SECOND
+        },
     }
 }
 
@@ -63,18 +73,27 @@ fn op(what: u8, how: u8) -> Op {
     };
     match what & 15 {
         1 => Op::BeginLogin(is_usual),
-        2 => Op::Code,
+        2 if how == 0 => Op::Code,
+        2 => Op::CodeFrom(ISS[usize::from(how) % ISS.len()]),
         3 => Op::Answer(request, Said::Tokens(grant(how))),
-        4 => Op::Answer(request, Said::Failure(usize::from(how) % FAILURES)),
+        4 => Op::Answer(request, Said::Failure(usize::from(how) % Said::FAILURES)),
         5 => Op::Refresh,
         6 => Op::Reject(is_usual),
         7 => Op::Adopt(grant(how)),
         8 => Op::LogOut,
         9 => Op::Restart,
         10 => Op::CancelLogin,
-        11 => Op::Denied,
-        12 => Op::Forged(usize::from(how) % FORGED),
+        11 if how == 0 => Op::Denied,
+        11 => Op::DeniedFrom(ISS[usize::from(how) % ISS.len()]),
+        12 => Op::Forged(usize::from(how) % FORGERIES),
         13 => Op::AdoptNonsense,
+        14 => Op::Answer(request, Said::Lost(usize::from(how) % Said::LOSSES)),
+        // To the last, because the high half says how they are written.
+        15 => {
+            let number = usize::from(what & 0x70) * 16 + usize::from(how);
+            let writing = Writing::numbered(number % Writing::COUNT);
+            Op::Answer(Some(0), Said::Written(grant(how.rotate_left(3)), writing))
+        }
         _ => Op::Tick,
     }
 }
@@ -117,9 +136,6 @@ fn pass(when: u8) -> Pass {
 const SECOND: u64 = 1000;
 const HOUR: u64 = 3600 * SECOND;
 const DAY: u64 = 24 * HOUR;
-/// How many of each `strategies.rs` has.
-const FORGED: usize = 13;
-const FAILURES: usize = 14;
 
 fn is_as_the_model_says(rules: Rules, steps: &[Step]) -> Vec<String> {
     let mut rig = Rig::new(rules);
@@ -171,11 +187,15 @@ fn names(step: &Step, turn: &Turn) -> Vec<String> {
         Op::BeginLogin(false) => "BeginLogin of another client",
         Op::Code => "Code",
         Op::Denied => "Denied",
+        Op::CodeFrom(_) => "Code from whomever",
+        Op::DeniedFrom(_) => "Denied by whomever",
         Op::Forged(_) => "Forged",
         Op::CancelLogin => "CancelLogin",
         Op::Answer(None, _) => "Answer to nothing",
         Op::Answer(Some(0), Said::Tokens(_)) => "Answer with tokens",
+        Op::Answer(Some(0), Said::Written(..)) => "Answer with tokens written otherwise",
         Op::Answer(Some(0), Said::Failure(_)) => "Answer with a failure",
+        Op::Answer(Some(0), Said::Lost(_)) => "Answer that did not come",
         Op::Answer(Some(_), _) => "Answer to an earlier request",
         Op::Refresh => "Refresh",
         Op::Reject(true) => "Reject",

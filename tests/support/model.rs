@@ -5,6 +5,9 @@ use authflow::{Activity, Misuse, State, Timestamp};
 
 use super::strategies::{Answer, Grant, Happening, Lifetime, REFRESH_TOKEN_LIFE, Return, Rules};
 
+/// However long a server asks to be left alone.
+const DAY: u64 = 24 * 3600 * 1000;
+
 /// What can be seen of a flow, but for what it asks for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Visible {
@@ -388,9 +391,10 @@ impl Model {
 
     fn back_off(&mut self, asked: u64) -> u64 {
         let own = [1, 2, 4, 8, 16, 32].get(self.setbacks).unwrap_or(&60) * 1000;
-        let until = self.now.saturating_add(own.max(asked));
+        let wait = own.max(asked.min(DAY));
+        let until = self.now.saturating_add(wait);
         self.setbacks += 1;
-        self.backoff = Some((until, own.max(asked)));
+        self.backoff = Some((until, wait));
         until
     }
 

@@ -270,6 +270,9 @@ pub fn each_said() -> impl Iterator<Item = Said> {
 }
 
 impl Said {
+    pub const FAILURES: usize = FAILURES.len();
+    pub const LOSSES: usize = LOSSES.len();
+
     /// What it means, and how it reads.
     pub fn reply(self, echo: &str, number: u64, now: Timestamp) -> (Answer, Reply) {
         match self {
@@ -303,9 +306,9 @@ impl Said {
 }
 
 impl Writing {
-    const COUNT: usize = 5 * 3 * 5 * 2 * 3 * 3 * 2;
+    pub const COUNT: usize = 5 * 3 * 5 * 2 * 3 * 3 * 2;
 
-    fn numbered(number: usize) -> Self {
+    pub fn numbered(number: usize) -> Self {
         let mut rest = number;
         let mut digit = |base| {
             let digit = rest % base;

@@ -159,6 +159,8 @@ const FORGED: [&str; 12] = [
     "/elsewhere?code=SECRET-code-0&state=STATE",
 ];
 
+pub const FORGERIES: usize = FORGED.len();
+
 pub const USUAL: Rules = Rules {
     auto_refresh: true,
     leeway: 60 * SECOND,
@@ -241,7 +243,7 @@ fn pass() -> impl Strategy<Value = Pass> {
     ]
 }
 
-const ISS: [Iss; 5] = [Iss::Ours, Iss::Missing, Iss::Empty, Iss::Longer, Iss::Other];
+pub const ISS: [Iss; 5] = [Iss::Ours, Iss::Missing, Iss::Empty, Iss::Longer, Iss::Other];
 
 fn op() -> impl Strategy<Value = Op> {
     let whose = prop_oneof![8 => Just(Some(0)), 4 => (1..4usize).prop_map(Some), 1 => Just(None)];
