@@ -87,6 +87,7 @@ impl Browse<'_> {
                     && callback.is_of_another_user()
                 {
                     callback.answer(Page::NotOurs);
+                    log::warn!("a callback was ignored: another user of this machine brought it");
                     self.ignore(&IgnoredReason::AnotherUser.into());
                     return Ok(Event::Tick);
                 }
@@ -106,10 +107,7 @@ impl Browse<'_> {
         loop {
             let (pasted, judge) = self.control.remote.next()?;
             let url = match pasted {
-                Pasted::Address(address) if is_address(address.expose()) => {
-                    Some(CallbackUrl::new(address.expose()))
-                }
-                Pasted::Address(_) => None,
+                Pasted::Address(text) => address(text.expose()),
                 Pasted::BareCode(code) => self.session.callback_of_bare_code(code.expose()),
             };
             if let Some(url) = url {
@@ -196,7 +194,14 @@ impl Browse<'_> {
     }
 }
 
-/// The machine takes a bare query too, and has reason to. A person who pastes one may have cut it.
-fn is_address(text: &str) -> bool {
-    text.contains("://")
+/// The address in what was pasted: perhaps in quotes, or without the `http://` that browsers hide. The
+/// machine takes a bare query too, and has reason to; a person who pastes one may have cut it.
+fn address(text: &str) -> Option<CallbackUrl> {
+    let text = text.trim().trim_matches(['"', '\'', '`', '<', '>']);
+    if text.contains("://") {
+        return Some(CallbackUrl::new(text));
+    }
+    let (place, _) = text.split_once('?')?;
+    let hides_scheme = place.contains('/') && !place.starts_with('/');
+    hides_scheme.then(|| CallbackUrl::new(["http://", text].concat()))
 }

@@ -142,12 +142,13 @@ impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             Self::Store(error) | Self::NotSaved { error, .. } => error.source(),
+            // What the text says already is not said again by a source.
             Self::Login(failure)
             | Self::SignIn(Some(failure))
             | Self::NotNow {
                 failure: Some(failure),
                 ..
-            } => Some(failure),
+            } => failure.source(),
             _ => None,
         }
     }

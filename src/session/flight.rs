@@ -479,6 +479,12 @@ impl Session {
         waited.unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether a login that takes the place of what is stored could be saved: asked before anybody is
+    /// sent to the browser.
+    pub(super) fn could_save(&self) -> Result<(), StoreError> {
+        lock_and_load(&self.inner, PATIENCE, true).map(drop)
+    }
+
     pub(super) fn lock(&self) -> Guard<'_> {
         // What a panic can leave behind is a machine between two events, which is a sound one.
         self.inner

@@ -199,6 +199,9 @@ impl Login {
             log::info!("the stored login is used");
             return Ok(session);
         }
+        if self.ignores_stored {
+            session.could_save()?;
+        }
         let listener = self.listener.bind()?;
         let redirect_uri = listener.redirect_uri();
         log::info!("a login begins, and waits at {redirect_uri}");

@@ -13,6 +13,7 @@ use crate::session::AccessToken;
 use crate::session::hooks::News;
 use crate::session::store::StoreError;
 use crate::time::Timestamp;
+use crate::wire::callback::IgnoredReason;
 use crate::wire::http::RequestId;
 
 pub(super) struct Shared {
@@ -151,7 +152,16 @@ impl Shared {
             }
             Notice::LoginFailed(failure) => log::warn!("{failure}"),
             Notice::CallbackIgnored(ignored) => {
-                log::warn!("a callback was ignored: {}", ignored.reason.as_str());
+                // Anybody on this machine can cause these, as often as they like.
+                let level = match ignored.reason {
+                    IgnoredReason::StateMissing
+                    | IgnoredReason::StateMismatch
+                    | IgnoredReason::NoLogin
+                    | IgnoredReason::Duplicate
+                    | IgnoredReason::Nothing => log::Level::Debug,
+                    _ => log::Level::Warn,
+                };
+                log::log!(level, "a callback was ignored: {}", ignored.reason.as_str());
             }
             Notice::Expired => log::debug!("the access token has ended"),
             Notice::SessionEnded => log::info!("nobody is logged in any more"),

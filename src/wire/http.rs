@@ -209,7 +209,9 @@ impl fmt::Display for TransportError {
         f.write_str(match self.kind {
             TransportErrorKind::Dns => "the server's name could not be resolved",
             TransportErrorKind::Connect => "no connection to the server could be made",
-            TransportErrorKind::Tls => "the TLS connection to the server failed",
+            TransportErrorKind::Tls => {
+                "TLS failed: the server's certificate was refused (behind a company's proxy, switch on the feature platform-verifier), or no TLS is built in (the feature rustls)"
+            }
             TransportErrorKind::Timeout => "the server took too long to answer",
             TransportErrorKind::Closed => "the connection ended before the answer was complete",
             TransportErrorKind::Protocol => "the server's answer is not valid HTTP",

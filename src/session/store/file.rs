@@ -211,14 +211,20 @@ impl FileStore {
                 Ok(file) => file,
                 Err(error) => match error.kind() {
                     io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists => continue,
-                    _ => return Err(self.fault("cannot open", error)),
+                    _ => {
+                        let what = format!("cannot open {}", path.display());
+                        return Err(StoreError::from_io(&what, error));
+                    }
                 },
             };
             let is_the_same = permissions::is_the_same(looked_at.as_ref(), &file)
                 .map_err(|error| self.fault("cannot look at", error))?;
             if is_the_same {
-                permissions::make_private(&file)
+                let was_open = permissions::make_private(&file)
                     .map_err(|error| self.fault("cannot make private", error))?;
+                if was_open {
+                    log::warn!("{}: others could write to it until now", path.display());
+                }
                 return Ok(Some(file));
             }
         }

@@ -24,11 +24,13 @@ mod imp {
         options.mode(0o600);
     }
 
-    pub(crate) fn make_private(file: &File) -> io::Result<()> {
-        if file.metadata()?.mode() & OTHERS != 0 {
+    /// Whether others could write to it before.
+    pub(crate) fn make_private(file: &File) -> io::Result<bool> {
+        let mode = file.metadata()?.mode();
+        if mode & OTHERS != 0 {
             file.set_permissions(Permissions::from_mode(0o600))?;
         }
-        Ok(())
+        Ok(mode & OTHERS_WRITE != 0)
     }
 
     pub(crate) fn create_directory(path: &Path) -> io::Result<()> {
@@ -36,7 +38,11 @@ mod imp {
     }
 
     pub(crate) fn check_directory(path: &Path, is_own: bool) -> io::Result<Checked> {
-        let mode = fs::metadata(path)?.mode();
+        let metadata = fs::metadata(path)?;
+        if !metadata.is_dir() {
+            return Ok(Err("its directory is none"));
+        }
+        let mode = metadata.mode();
         // Somebody who put a link there may share what it points to.
         let is_set_right = is_own
             && mode & OTHERS != 0
@@ -85,8 +91,8 @@ mod imp {
 
     pub(crate) fn private(_: &mut OpenOptions) {}
 
-    pub(crate) fn make_private(_: &File) -> io::Result<()> {
-        Ok(())
+    pub(crate) fn make_private(_: &File) -> io::Result<bool> {
+        Ok(false)
     }
 
     pub(crate) fn create_directory(path: &Path) -> io::Result<()> {
