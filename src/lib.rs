@@ -119,7 +119,8 @@
 //!
 //! Drivers and session say what happens through [`log`](https://docs.rs/log): logins, refreshes and
 //! log-outs at info, what fails or is ignored at warn, the rest at debug. The core says nothing: it has
-//! notices. ureq logs too, and prints no token; see [`http`] for ureq at the level of trace.
+//! notices. ureq logs too: down to debug without tokens, but **at the level of trace it writes down the
+//! bytes of every request and answer, with all tokens**. See [`http`] for the target to leave out.
 //!
 //! # Features
 //!

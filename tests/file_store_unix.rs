@@ -432,6 +432,12 @@ fn from_a_read_only_directory_a_login_is_read_and_it_is_said_that_it_cannot_be_r
         assert_eq!(error.kind(), StoreErrorKind::Refused);
         assert!(error.to_string().contains("ended.json"), "{error}");
         assert_eq!(kind(ended.lock(PATIENCE)), REFUSED);
+        // Nobody is sent to the browser for a login that could not be saved.
+        let again = login(provider.client())
+            .store(fresh.clone())
+            .ignore_stored();
+        let again = again.opener(|_| panic!("a browser was opened")).run();
+        assert!(matches!(again, Err(Error::Store(_))), "{again:?}");
     }
     assert_eq!(provider.token_requests(), [], "no token was spent in vain");
     set_mode_if_possible(&own, 0o700);

@@ -622,6 +622,25 @@ fn a_login_that_another_run_began_is_begun_anew() {
 }
 
 #[test]
+fn a_login_that_failed_under_a_wrong_client_id_leaves_the_store_to_the_right_one() {
+    let provider = FakeProvider::start().unwrap();
+    let store = TestStore::new();
+    let wrong = Client::builder(provider.provider(), "wrong");
+    let wrong = login(wrong)
+        .store(store.clone())
+        .timeout(Duration::from_secs(1));
+    assert_eq!(failure(wrong.run()).cause, Cause::TimedOut);
+    assert!(!store.last().has_session());
+    let (opener, _) = person(Answer::Allow);
+    let session = login(provider.client())
+        .store(store.clone())
+        .opener(opener)
+        .run();
+    assert_eq!(session.unwrap().state(), State::Authorized);
+    assert!(store.last().has_session());
+}
+
+#[test]
 fn a_login_of_another_client_is_refused_and_kept() {
     let provider = FakeProvider::start().unwrap();
     let (_, store) = logged_in(&provider);

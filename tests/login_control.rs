@@ -103,6 +103,29 @@ fn a_pasted_address_logs_in_beside_the_listener() {
     assert_eq!(control.paste(&address), Err(PasteError::NoLogin));
 }
 
+/// As a browser's address bar shows it, or as a person quotes it.
+#[test]
+fn an_address_may_be_pasted_in_quotes_or_without_its_scheme() {
+    for around in ["\"A\"", "<A>", " 'A' ", "`A`"] {
+        for hides_scheme in [false, true] {
+            let provider = FakeProvider::start().unwrap();
+            let login = login(provider.client());
+            let control = login.control();
+            let (url, outcome) = begun(login);
+            let mut address = landed(&url, Answer::Allow);
+            if hides_scheme {
+                address = address.replacen("http://", "", 1);
+            }
+            assert_eq!(
+                control.paste(&around.replace('A', &address)),
+                Ok(()),
+                "{around}"
+            );
+            assert!(outcome().is_ok());
+        }
+    }
+}
+
 #[test]
 fn a_pasted_refusal_is_one() {
     let provider = FakeProvider::start().unwrap();

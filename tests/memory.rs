@@ -325,7 +325,7 @@ fn heard() -> (AuthFlow, authflow::loopback::Loopback) {
 /// Its tokens have been saved, read again by another one, and handed out.
 #[cfg(all(feature = "ureq", feature = "loopback", feature = "os-rng"))]
 fn session() -> (authflow::Session, authflow::Session) {
-    use authflow::{Login, TokenSet};
+    use authflow::{Login, Scopes, TokenSet};
 
     let directory = support::directory::Directory::new();
     let login = || {
@@ -333,7 +333,10 @@ fn session() -> (authflow::Session, authflow::Session) {
             Provider::builder("https://as.example/authorize", "https://as.example/token");
         Login::new(Client::builder(provider, "client")).store(directory.store())
     };
+    // So many scopes that the file is read in more than one piece, if that is how it is read.
+    let scopes = Scopes::new((0..200).map(|number| format!("scope-{number}"))).unwrap();
     let tokens = TokenSet::new(Secret::from(marker('A'))).refresh_token(Secret::from(marker('R')));
+    let tokens = tokens.scopes(scopes);
     let session = login().adopt(tokens).unwrap();
     let other = login().resume().unwrap().unwrap();
     for session in [&session, &other] {

@@ -181,9 +181,13 @@ impl App {
         if let Some(login) = &mut self.login
             && let Received::Callback(callback) = login.listener.receive(Duration::ZERO)?
         {
-            let url = callback.url();
-            login.asked = Some(callback);
-            self.inbox.push_back(Event::Callback { url });
+            if callback.is_of_another_user() {
+                callback.answer(Page::NotOurs);
+            } else {
+                let url = callback.url();
+                login.asked = Some(callback);
+                self.inbox.push_back(Event::Callback { url });
+            }
         }
         let mut ended = Vec::new();
         for (purpose, mut call) in std::mem::take(&mut self.calls) {

@@ -41,8 +41,12 @@ use crate::wire::callback::CallbackUrl;
 /// let mut listener = Loopback::builder().bind()?;
 /// println!("waiting at {}", listener.redirect_uri());
 /// if let Received::Callback(callback) = listener.receive(Duration::from_secs(300))? {
-///     let url = callback.url(); // hand it to the machine, which says how to answer
-///     callback.answer(Page::Success);
+///     if callback.is_of_another_user() {
+///         callback.answer(Page::NotOurs); // and wait on
+///     } else {
+///         let url = callback.url(); // hand it to the machine, which says how to answer
+///         callback.answer(Page::Success);
+///     }
 /// }
 /// # Ok(())
 /// # }

@@ -24,6 +24,10 @@
 //! # }
 //! ```
 //!
+//! Each start takes a free port, and a login is bound to its provider's address: what one
+//! [`FileStore`](crate::session::FileStore) keeps from one run to the next belongs to another provider
+//! then. Give it a port that stays, by [`FakeProvider::builder`].
+//!
 //! # What it serves
 //!
 //! | request | answer |
