@@ -97,15 +97,18 @@ impl Everybodys {
     }
 }
 
-fn is_root(directory: &Directory) -> bool {
-    fs::metadata(directory.path()).unwrap().uid() == 0
+/// Only root can become two others, and only where all users are the machine's own does the system tell
+/// them apart. What one user does is in every other test.
+fn has_users(directory: &Directory) -> bool {
+    let users = fs::read_to_string("/proc/self/uid_map").unwrap();
+    let are_own = users.split_whitespace().eq(["0", "0", "4294967295"]);
+    are_own && fs::metadata(directory.path()).unwrap().uid() == 0
 }
 
 #[test]
 fn another_users_answer_is_ignored_though_it_has_the_state() {
     let tests = Everybodys::new();
-    if !is_root(&tests.1) {
-        // Only root can become two others. What one user does is in every other test.
+    if !has_users(&tests.1) {
         println!("not tested: this needs root");
         return;
     }
@@ -135,7 +138,7 @@ fn another_users_answer_is_ignored_though_it_has_the_state() {
 #[test]
 fn another_users_answer_is_taken_where_the_program_says_so() {
     let tests = Everybodys::new();
-    if !is_root(&tests.1) {
+    if !has_users(&tests.1) {
         println!("not tested: this needs root");
         return;
     }
