@@ -114,6 +114,32 @@ fn no_jump_loses_the_refresh_token_or_makes_a_storm() {
     });
 }
 
+/// A clock that reads `u64::MAX`, of a −1 that was cast or a sum that was cut off. Every wait that begins
+/// there would be over at once.
+#[test]
+fn at_the_end_of_time_nothing_is_sent_by_itself() {
+    let mut s = Scenario::new().authorized();
+    s.now = END;
+    s.tick();
+    assert_eq!(s.state(), State::Expired);
+    for _ in 0..100 {
+        if s.in_flight("refresh_token").is_some() {
+            s.answer(status(503));
+        }
+        s.tick();
+    }
+    assert_eq!(s.requests.len(), 1);
+    // Who asks is asked once, and a clock that is right again finds everything as it was.
+    s.fire(Event::Refresh);
+    s.answer(status(503));
+    s.tick();
+    assert_eq!(s.requests.len(), 2);
+    s.now = START.saturating_add(2 * HOUR);
+    s.tick();
+    s.after(Duration::from_secs(60)).tick();
+    assert_eq!(s.requests.len(), 3);
+}
+
 #[test]
 fn no_jump_makes_a_wait_longer_than_it_was_meant_to_be() {
     // An hour for the token, and what is believed of a clock that goes back.

@@ -76,7 +76,10 @@ fn is_quiet(error: RestoreError) {
     let dull = match error {
         RestoreError::Damaged => String::new(),
         RestoreError::UnknownVersion(version) => format!(r#"{{"version":{version}}}"#),
-        RestoreError::OtherClient => r#"{"version":1}"#.to_owned(),
+        RestoreError::OtherClient => {
+            let login = r#"{"state":"","verifier":"","redirect_uri":"","deadline":0}"#;
+            format!(r#"{{"version":1,"login":{login}}}"#)
+        }
         RestoreError::RedirectUri => {
             let login = r#"{"state":"","verifier":"","redirect_uri":"","deadline":0}"#;
             format!(r#"{{"version":1,{own},"login":{login}}}"#)

@@ -262,7 +262,7 @@ impl Machine {
             .session
             .as_ref()
             .and_then(|session| session.refresh_due(client));
-        if due.is_some_and(|due| now >= due) {
+        if due.is_some_and(|due| now >= due && now < Timestamp::END) {
             self.send_refresh(client, now, out);
         }
     }

@@ -263,7 +263,9 @@ impl Model {
     }
 
     fn refresh_if_due(&mut self) {
-        if self.refresh_due().is_some_and(|due| due <= self.now) {
+        // At the end of time every wait would be over at once.
+        let has_stopped = self.now == u64::MAX;
+        if !has_stopped && self.refresh_due().is_some_and(|due| due <= self.now) {
             self.send_refresh();
         }
     }
