@@ -9,7 +9,28 @@ use std::thread;
 use std::time::Duration;
 
 use authflow::session::{FileStore, Store as _, StoreErrorKind};
-use support::directory::{Directory, save, snapshot};
+use support::directory::{Directory, names, save, snapshot};
+
+/// There are file systems without locks, on which somebody else may save meanwhile.
+#[test]
+fn a_rehearsal_touches_nothing() {
+    let directory = Directory::new();
+    let store = directory.store();
+    save(&store, &snapshot("AT-1", 10));
+    let lock = store.lock(Duration::ZERO).unwrap();
+    let files = || names(store.path().parent().unwrap());
+    let before = (
+        files(),
+        std::fs::metadata(store.path()).unwrap().modified().unwrap(),
+    );
+    store.rehearse(&snapshot("AT-0", 10), &lock).unwrap();
+    let after = (
+        files(),
+        std::fs::metadata(store.path()).unwrap().modified().unwrap(),
+    );
+    assert_eq!(before, after);
+    assert_eq!(store.load().unwrap(), Some(snapshot("AT-1", 10)));
+}
 
 #[test]
 fn a_reader_never_sees_half_a_file() {

@@ -12,7 +12,7 @@ use authflow::session::{AccessToken, Error};
 use authflow::testing::{FakeProvider, Fault, Rotation};
 use authflow::{AuthFlow, Cause, Session, State, Timestamp, TokenSet, WhatNow};
 use support::login::{
-    TestStore, at_once, client_of, ended, hour, logged_in, number, saved, server, session,
+    TestStore, at_once, client_of, edited, ended, hour, logged_in, number, saved, server, session,
     session_of, store_error, text,
 };
 use support::raw::{PATIENCE, Server, eventually, json, response, tokens, within};
@@ -550,6 +550,37 @@ fn a_store_that_panics_leaves_the_session_usable() {
         assert_eq!(server.requests().len(), 1);
         assert_eq!(text(session.refresh()), "AT-2");
     }
+}
+
+#[test]
+fn after_a_panic_what_another_process_has_saved_is_not_written_over() {
+    let server = counting(Some("RT-1"));
+    let (session, store) = session(&server, hour());
+    let before = store.last();
+    store.rule(|attempt, _| {
+        assert_ne!(attempt, 1, "the store panics");
+        Ok(())
+    });
+    let panicked = in_background(&session, |session| session.refresh().map(drop));
+    assert!(panicked.join().is_err());
+    store.put(edited(&before, |saved| {
+        saved["session"]["access_token"] = "AT-2".into();
+        saved["session"]["refresh_token"] = "RT-2".into();
+    }));
+    assert_eq!(text(session.refresh()), "AT-2");
+    assert_eq!(store.refresh_token().as_deref(), Some("RT-2"));
+    assert_eq!(server.connections(), 0);
+}
+
+#[test]
+fn a_log_out_ends_what_a_broken_store_has_caused() {
+    let server = counting(Some("RT-1"));
+    let (session, store) = session(&server, hour());
+    store.fail();
+    assert!(matches!(session.refresh(), Err(Error::Store(_))));
+    store.recover();
+    session.log_out().unwrap();
+    assert!(matches!(session.access_token(), Err(Error::SignIn(_))));
 }
 
 #[test]

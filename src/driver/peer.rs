@@ -20,6 +20,7 @@ pub(super) fn is_of_another_user(stream: &TcpStream) -> bool {
 #[cfg(target_os = "linux")]
 mod linux {
     use std::fs;
+    use std::io::ErrorKind;
     use std::net::{IpAddr, SocketAddr, TcpStream};
 
     /// `None` where the system does not tell.
@@ -40,9 +41,20 @@ mod linux {
         if tables.is_empty() {
             return None;
         }
-        let user = user_of(&tables, there, here);
-        // Who has gone already waits for no page, and a browser would.
-        Some(user.is_none_or(|user| user != own && user != "0"))
+        match user_of(&tables, there, here) {
+            Some(user) => Some(user != own && user != "0"),
+            None => has_gone(stream),
+        }
+    }
+
+    /// Whoever is in no table is in another system, as a browser of Windows' is to WSL, and nothing is
+    /// known of them; or has gone meanwhile, and no longer has an owner. A browser would wait for its page.
+    fn has_gone(stream: &TcpStream) -> Option<bool> {
+        stream.set_nonblocking(true).ok()?;
+        match stream.peek(&mut [0]) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => None,
+            _ => Some(true),
+        }
     }
 
     /// The effective one.
@@ -120,6 +132,21 @@ mod linux {
             assert_eq!(v4(50009), None);
             assert_eq!(user("[::1]:50003", "[::1]:8888"), Some("1003"));
             assert_eq!(user("127.0.0.1:50000", "127.0.0.1:8889"), None);
+        }
+
+        /// A browser of another system's has no entry either.
+        #[test]
+        fn who_is_in_no_table_has_gone_or_is_elsewhere() {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let browser = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (stream, _) = listener.accept().unwrap();
+            assert_eq!(has_gone(&stream), None);
+            drop(browser);
+            // The end has been sent before this returns, and arrives on loopback.
+            while has_gone(&stream).is_none() {
+                std::thread::yield_now();
+            }
+            assert_eq!(has_gone(&stream), Some(true));
         }
 
         #[test]

@@ -135,7 +135,7 @@ impl Machine {
         let session = self
             .session
             .as_ref()
-            .and_then(|session| session.deadline(client));
+            .and_then(|session| session.deadline(client, self.now));
         let next = [login, session].into_iter().flatten().min();
         // Never in the past, so that a wait computed from it is never negative.
         next.max(next.and(self.now))
@@ -426,11 +426,13 @@ impl Machine {
         else {
             return;
         };
-        let secrets = [
+        let sent = [
             &exchange.code,
             &login.secrets.verifier,
             &login.secrets.state,
         ];
+        let known = self.session.iter().flat_map(Session::known);
+        let secrets: Vec<_> = sent.into_iter().chain(known).collect();
         let response = match read(client, result, &secrets, now) {
             Ok(response) => response,
             Err(cause) => return self.fail_login(cause, out),
@@ -646,11 +648,12 @@ impl Session {
         matches!(self.refresh, Refresh::InFlight { sent, .. } if sent.id == id)
     }
 
-    fn deadline(&self, client: &Client) -> Option<Timestamp> {
+    fn deadline(&self, client: &Client, now: Option<Timestamp>) -> Option<Timestamp> {
+        let is_ever = |due: &Timestamp| now.max(Some(*due)) < Some(Timestamp::END);
         let expiry = self.tokens.expires_at.filter(|_| !self.expired);
         let refresh = match self.refresh {
             Refresh::InFlight { deadline, .. } => Some(deadline),
-            _ => self.refresh_due(client),
+            _ => self.refresh_due(client).filter(is_ever),
         };
         [expiry, refresh].into_iter().flatten().min()
     }
@@ -708,11 +711,16 @@ impl Session {
         let others = tokens.extra.names().filter(|name| name.ends_with("token"));
         let others = others.filter_map(|name| tokens.extra.get::<String>(name));
         let others: Vec<_> = others.map(Secret::from).collect();
-        let own = [&tokens.access_token]
-            .into_iter()
-            .chain(&tokens.refresh_token);
-        let secrets: Vec<_> = own.chain(&others).collect();
+        let secrets: Vec<_> = self.known().chain(&others).collect();
         read(client, result, &secrets, now)
+    }
+
+    /// What the server has given it, and should not show to anybody.
+    fn known(&self) -> impl Iterator<Item = &Secret> {
+        let tokens = &self.tokens;
+        [&tokens.access_token]
+            .into_iter()
+            .chain(&tokens.refresh_token)
     }
 
     /// Rows 9, 10, 11 and 22. The refresh token is kept in every case.

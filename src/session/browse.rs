@@ -30,6 +30,7 @@ pub(super) struct Browse<'a> {
     pub(super) opener: Option<UrlHook>,
     pub(super) ignored: Option<IgnoredHook>,
     pub(super) allows_other_users: bool,
+    pub(super) has_warned: bool,
     pub(super) control: Controlled,
 }
 
@@ -87,8 +88,15 @@ impl Browse<'_> {
                     && callback.is_of_another_user()
                 {
                     callback.answer(Page::NotOurs);
-                    log::warn!("a callback was ignored: another user of this machine brought it");
-                    self.ignore(&IgnoredReason::AnotherUser.into());
+                    let ignored = IgnoredReason::AnotherUser.into();
+                    // Once, because they may do so as often as they like.
+                    let level = match self.has_warned {
+                        false => log::Level::Warn,
+                        true => log::Level::Debug,
+                    };
+                    self.has_warned = true;
+                    log::log!(level, "a callback was ignored: {ignored}");
+                    self.ignore(&ignored);
                     return Ok(Event::Tick);
                 }
                 self.waiting = Some(callback);

@@ -18,11 +18,11 @@ use crate::flow::event::Event;
 use crate::flow::notice::Notice;
 use crate::flow::snapshot::{RestoreError, Snapshot};
 use crate::session::hooks::{Hooks, News};
-use crate::session::shared::Shared;
+use crate::session::shared::{NOT_SENT, Shared};
 use crate::session::store::{Store, StoreError, StoreErrorKind, StoreLock};
 use crate::session::{AccessToken, Error, Session};
 use crate::time::Timestamp;
-use crate::wire::http::{HttpRequest, HttpResponse, TransportError, TransportErrorKind};
+use crate::wire::http::{HttpRequest, HttpResponse, TransportError};
 
 pub(super) struct Inner {
     pub(super) http: Http,
@@ -37,18 +37,6 @@ pub(super) type Guard<'a> = MutexGuard<'a, Shared>;
 
 /// How long to wait for another process. It refreshes for as long as the provider takes to answer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
-
-/// What becomes of a refresh that has to wait for another occasion.
-const NOT_SENT: TransportError = TransportError {
-    kind: TransportErrorKind::Cancelled,
-    may_have_been_sent: false,
-};
-
-/// What becomes of a request whose thread has panicked while it was on its way.
-const LOST: TransportError = TransportError {
-    kind: TransportErrorKind::Other,
-    may_have_been_sent: true,
-};
 
 impl Session {
     /// Has the machine handle an event, with all that comes of it, and says what token there is then.
@@ -99,6 +87,8 @@ impl Session {
         let (relocked, locked) =
             self.unlocked(shared, |inner| lock_and_load(inner, patience, replaces));
         shared = relocked;
+        // Or it could not take over what somebody else has saved since a panic.
+        let is_settled = shared.settle()?;
         let adopted =
             locked.and_then(|(lock, loaded)| Ok((lock, self.adopt(&mut shared, loaded)?)));
         let (lock, adopted) = match adopted {
@@ -111,6 +101,7 @@ impl Session {
             }
         };
         shared.store_fault = None;
+        shared.is_outdated = is_settled && adopted;
         if is_refresh && !shared.flow.can_refresh() && !self.inner.is_app {
             let failure = shared.last_failure.clone().map(Box::new);
             drop(self.step(shared, Event::Tick, Some(&lock))?);
@@ -122,7 +113,7 @@ impl Session {
             event => event,
         };
         shared = self.step(shared, event, Some(&lock))?.0;
-        if !is_refresh && shared.wants_refresh() {
+        if !is_refresh && shared.wants_refresh() && shared.store_fault.is_none() {
             shared = self.step(shared, Event::Refresh, Some(&lock))?.0;
         }
         if self.inner.is_app && !joins && (is_refresh || shared.wants_app_token()) {
@@ -161,12 +152,7 @@ impl Session {
         event: Event,
         lock: Option<&StoreLock>,
     ) -> Result<(Guard<'a>, Vec<Action>), Error> {
-        if let Some(id) = shared.in_flight.take() {
-            let result = Err(if shared.is_withheld { NOT_SENT } else { LOST });
-            shared
-                .flow
-                .handle(Event::Response { id, result }, Timestamp::now())?;
-        }
+        shared.settle()?;
         let is_rejection = matches!(event, Event::TokenRejected { .. });
         let serial = shared.flow.serial();
         shared.flow.handle(event, Timestamp::now())?;
@@ -174,7 +160,7 @@ impl Session {
         let mut save = shared.unsaved.is_some();
         let mut save_rejection = false;
         let mut may_refresh = shared.flow.can_refresh();
-        let mut disbelieved = false;
+        let mut disbelieved = std::mem::take(&mut shared.is_outdated);
         loop {
             let action = if save {
                 Action::Persist
@@ -236,8 +222,8 @@ impl Session {
         Ok((shared, others))
     }
 
-    /// Saves what is stored once more, before a refresh is sent: it may use up the stored refresh
-    /// token, and what comes of it must not be lost for want of room. Whether there is room.
+    /// Rehearses saving what is stored, before a refresh is sent: it may use up the stored refresh token,
+    /// and what comes of it must not be lost for want of room. Whether there is room.
     fn rehearse<'a>(
         &'a self,
         mut shared: Guard<'a>,
@@ -250,7 +236,7 @@ impl Session {
         let Some(stored) = shared.stored.clone() else {
             return (shared, true);
         };
-        let (relocked, saved) = self.unlocked(shared, |inner| inner.store.save(&stored, lock));
+        let (relocked, saved) = self.unlocked(shared, |inner| inner.store.rehearse(&stored, lock));
         shared = relocked;
         let can_save = saved.is_ok();
         if let Err(error) = saved {
@@ -482,7 +468,13 @@ impl Session {
     /// Whether a login that takes the place of what is stored could be saved: asked before anybody is
     /// sent to the browser.
     pub(super) fn could_save(&self) -> Result<(), StoreError> {
-        lock_and_load(&self.inner, PATIENCE, true).map(drop)
+        let store = &self.inner.store;
+        let lock = store.lock(PATIENCE)?;
+        match store.load() {
+            Ok(Some(stored)) => store.rehearse(&stored, &lock),
+            // What can't be read is to be replaced, but not before the login has worked.
+            Ok(None) | Err(_) => Ok(()),
+        }
     }
 
     pub(super) fn lock(&self) -> Guard<'_> {

@@ -120,8 +120,9 @@ impl Login {
         self
     }
 
-    /// Lets the browser be another user's of this machine: for a program that runs as a user of its own,
-    /// where people with accounts on the machine are trusted. Otherwise a callback that another user's
+    /// Lets the browser be another user's of this machine: for a program that runs as a user of its own
+    /// (by `sudo -u`, or in a container with the machine's network), where people with accounts on the
+    /// machine are trusted. Otherwise a callback that another user's
     /// program brings is ignored ([`IgnoredReason::AnotherUser`](crate::IgnoredReason::AnotherUser)),
     /// where the system tells: they may have seen the authorization URL in the list of processes.
     pub fn allow_other_users(mut self) -> Self {
@@ -214,6 +215,7 @@ impl Login {
             opener: Some(self.opener),
             ignored: self.ignored,
             allows_other_users: self.allows_other_users,
+            has_warned: false,
             control: self.control,
         };
         browse.run(&client, &redirect_uri, self.pastes)?;

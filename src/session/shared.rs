@@ -3,8 +3,8 @@
 use std::thread::ThreadId;
 use std::time::Duration;
 
-use crate::error::{Failure, WhatNow};
-use crate::flow::event::TokenSerial;
+use crate::error::{Failure, Misuse, WhatNow};
+use crate::flow::event::{Event, TokenSerial};
 use crate::flow::machine::LONGEST_ASKED;
 use crate::flow::notice::Notice;
 use crate::flow::snapshot::Snapshot;
@@ -14,7 +14,7 @@ use crate::session::hooks::News;
 use crate::session::store::StoreError;
 use crate::time::Timestamp;
 use crate::wire::callback::IgnoredReason;
-use crate::wire::http::RequestId;
+use crate::wire::http::{RequestId, TransportError, TransportErrorKind};
 
 pub(super) struct Shared {
     pub(super) flow: AuthFlow,
@@ -24,6 +24,8 @@ pub(super) struct Shared {
     pub(super) busy: Option<ThreadId>,
     /// The request that is being carried out, or about to be. Left behind by a panic.
     pub(super) in_flight: Option<RequestId>,
+    /// The machine has a failure to tell of tokens that somebody else has replaced since.
+    pub(super) is_outdated: bool,
     /// What the store held when it was last read or written.
     pub(super) stored: Option<Snapshot>,
     pub(super) replaces_stored: bool,
@@ -54,6 +56,18 @@ const PAUSE: Duration = Duration::from_secs(10);
 /// Between requests for an app's token that fail, or bring one that is due at once.
 const SHORT_PAUSE: Duration = Duration::from_secs(1);
 
+/// What becomes of a refresh that has to wait for another occasion.
+pub(super) const NOT_SENT: TransportError = TransportError {
+    kind: TransportErrorKind::Cancelled,
+    may_have_been_sent: false,
+};
+
+/// What becomes of a request whose thread has panicked while it was on its way.
+const LOST: TransportError = TransportError {
+    kind: TransportErrorKind::Other,
+    may_have_been_sent: true,
+};
+
 impl Shared {
     pub(super) fn new(flow: AuthFlow, stored: Option<Snapshot>, replaces_stored: bool) -> Self {
         let token = AccessToken::of(&flow, Timestamp::now());
@@ -63,6 +77,7 @@ impl Shared {
             flow,
             busy: None,
             in_flight: None,
+            is_outdated: false,
             stored,
             replaces_stored,
             is_new_login: false,
@@ -221,6 +236,17 @@ impl Shared {
         }
     }
 
+    /// Tells the machine of a request whose thread has panicked, if there is one.
+    pub(super) fn settle(&mut self) -> Result<bool, Misuse> {
+        let Some(id) = self.in_flight.take() else {
+            return Ok(false);
+        };
+        let result = Err(if self.is_withheld { NOT_SENT } else { LOST });
+        let event = Event::Response { id, result };
+        self.flow.handle(event, Timestamp::now())?;
+        Ok(true)
+    }
+
     /// For a log-out: nothing of before counts any more.
     pub(super) fn forget(&mut self) {
         self.is_ended = true;
@@ -228,6 +254,8 @@ impl Shared {
         self.last_failure = None;
         self.failed_at = None;
         self.rejected_at = None;
+        self.store_fault = None;
+        self.is_withheld = false;
         self.news.clear();
     }
 }

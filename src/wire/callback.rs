@@ -126,7 +126,9 @@ impl fmt::Display for IgnoredCallback {
             IgnoredReason::IssuerMissing => "the address does not say which server it comes from",
             IgnoredReason::IssuerMismatch => "this comes from another authorization server",
             IgnoredReason::UnexpectedParameter => "the address has a token in it",
-            IgnoredReason::AnotherUser => "another person on this machine has sent this",
+            IgnoredReason::AnotherUser => {
+                "another user of this machine has sent this (if that is the person: Login::allow_other_users)"
+            }
         })?;
         match &self.error {
             Some(error) => write!(f, " (it says {error})"),

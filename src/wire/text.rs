@@ -14,6 +14,8 @@ const MAX_SCAN: usize = 4096;
 /// Less is no secret, and taking it out would leave no readable text.
 const MIN_SECRET: usize = 4;
 const REDACTED: &str = "[redacted]";
+/// In the place of what nobody can read.
+const RANDOM: &str = "...";
 /// Words that stand beside a secret in some body.
 const TELLING: [&str; 9] = [
     "token",
@@ -42,7 +44,9 @@ pub(crate) fn uri(text: &str, secrets: &[&Secret]) -> Option<String> {
     let is_page = ["https://", "http://"]
         .iter()
         .any(|scheme| shown.starts_with(scheme));
-    is_page.then_some(shown)
+    // With a part left out it is another page.
+    let is_whole = !shown.contains(RANDOM) && !shown.contains(REDACTED);
+    (is_page && is_whole).then_some(shown)
 }
 
 /// An error code: verbatim, unless it is nothing that could be shown.
@@ -89,7 +93,7 @@ fn has_escapes(text: &str) -> bool {
 fn without_tokens(text: &str) -> Zeroizing<String> {
     let mut shown = room_for(text);
     for (run, end) in runs(text, is_token_char) {
-        shown.push_str(if may_be_token(run) { "..." } else { run });
+        shown.push_str(if may_be_token(run) { RANDOM } else { run });
         shown.push_str(end);
     }
     shown
@@ -100,15 +104,24 @@ fn without_tokens(text: &str) -> Zeroizing<String> {
 fn without_random(text: &str) -> Zeroizing<String> {
     let mut shown = room_for(text);
     for (run, end) in runs(text, is_token_char) {
-        let is_suspect = may_be_token(run);
+        let is_suspect = may_be_token(run) && !is_uuid(run);
         for (part, slash) in runs(run, |c| c != '/') {
             let is_random = is_suspect && !reads_as_words(part);
-            shown.push_str(if is_random { "..." } else { part });
+            shown.push_str(if is_random { RANDOM } else { part });
             shown.push_str(slash);
         }
         shown.push_str(end);
     }
     shown
+}
+
+/// Whether it is written as a UUID is (RFC 9562 section 4), by which servers name a request to those who
+/// ask about it.
+fn is_uuid(run: &str) -> bool {
+    // It may end a sentence.
+    let parts = run.trim_end_matches('.').split('-');
+    let is_hex = |part: &str| part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    parts.clone().map(str::len).eq([8, 4, 4, 4, 12]) && parts.into_iter().all(is_hex)
 }
 
 /// What the text is made of: runs of such characters, each with the one behind it.

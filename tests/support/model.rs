@@ -80,7 +80,8 @@ impl Model {
         let login = self.waiting.or(self.exchange.map(|f| f.until));
         let refresh = self.refreshing.map(|f| f.until);
         let end = t.and_then(|t| t.end.filter(|_| !t.ended));
-        let waits = [login, end, refresh.or(self.refresh_due())];
+        let due = self.refresh_due().map(|due| due.max(self.now));
+        let waits = [login, end, refresh.or(due.filter(|due| *due != u64::MAX))];
         Visible {
             state: match t {
                 _ if login.is_some() => State::AwaitingCode,

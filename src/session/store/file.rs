@@ -291,16 +291,37 @@ impl FileStore {
         Ok(())
     }
 
-    fn write(&self, temporary: &Path, json: &Secret) -> io::Result<()> {
+    /// Writes a file beside the saved one, for it to become that.
+    fn write(&self, snapshot: &Snapshot) -> Result<PathBuf, StoreError> {
+        self.make_directory()?;
+        self.look_at(&self.path)?;
+        let json = snapshot.to_json();
+        if json.expose().len() > MAX_SIZE {
+            let message = format!("{}: the login is too large", self.path.display());
+            return Err(StoreError::new(StoreErrorKind::Full, message));
+        }
+        // Another save will try again.
+        let _ = self.sweep();
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).map_err(|_| self.refused("the system has no randomness"))?;
+        let temporary = self.temporary(u64::from_le_bytes(random));
+        match self.fill(&temporary, &json) {
+            Ok(()) => Ok(temporary),
+            Err(error) => {
+                let _ = fs::remove_file(&temporary);
+                Err(self.fault("cannot save", error))
+            }
+        }
+    }
+
+    fn fill(&self, temporary: &Path, json: &Secret) -> io::Result<()> {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         permissions::private(&mut options);
         let mut file = options.open(temporary)?;
         permissions::check_owner(&file, self.directory())?;
         file.write_all(json.expose().as_bytes())?;
-        file.sync_all()?;
-        drop(file);
-        rename(temporary, &self.path)
+        file.sync_all()
     }
 }
 
@@ -331,23 +352,18 @@ impl Store for FileStore {
     }
 
     fn save(&self, snapshot: &Snapshot, _: &StoreLock) -> Result<(), StoreError> {
-        self.make_directory()?;
-        self.look_at(&self.path)?;
-        let json = snapshot.to_json();
-        if json.expose().len() > MAX_SIZE {
-            let message = format!("{}: the login is too large", self.path.display());
-            return Err(StoreError::new(StoreErrorKind::Full, message));
-        }
-        // Another save will try again.
-        let _ = self.sweep();
-        let mut random = [0; 8];
-        getrandom::fill(&mut random).map_err(|_| self.refused("the system has no randomness"))?;
-        let temporary = self.temporary(u64::from_le_bytes(random));
-        if let Err(error) = self.write(&temporary, &json) {
+        let temporary = self.write(snapshot)?;
+        if let Err(error) = rename(&temporary, &self.path) {
             let _ = fs::remove_file(&temporary);
             return Err(self.fault("cannot save", error));
         }
         self.sync_directory()
+    }
+
+    /// Without touching the saved one: there are file systems without locks.
+    fn rehearse(&self, snapshot: &Snapshot, _: &StoreLock) -> Result<(), StoreError> {
+        let temporary = self.write(snapshot)?;
+        fs::remove_file(&temporary).map_err(|error| self.fault("cannot save", error))
     }
 
     fn lock(&self, timeout: Duration) -> Result<StoreLock, StoreError> {

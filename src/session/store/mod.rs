@@ -49,6 +49,16 @@ pub trait Store: Send + Sync {
     /// [`StoreError`] if it can't be saved.
     fn save(&self, snapshot: &Snapshot, lock: &StoreLock) -> Result<(), StoreError>;
 
+    /// Whether what is saved already, `snapshot`, could be saved now: asked before a refresh token is used
+    /// up, because what comes of it must not be lost. By default it is saved once more. A store that can
+    /// find out without touching what is saved does so, the more if its lock may not hold everywhere.
+    ///
+    /// # Errors
+    /// As [`save`](Self::save).
+    fn rehearse(&self, snapshot: &Snapshot, lock: &StoreLock) -> Result<(), StoreError> {
+        self.save(snapshot, lock)
+    }
+
     /// Waits for the lock, at most this long; with no time at all, takes it only if it is free.
     ///
     /// # Errors
@@ -68,6 +78,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn save(&self, snapshot: &Snapshot, lock: &StoreLock) -> Result<(), StoreError> {
         (**self).save(snapshot, lock)
+    }
+
+    fn rehearse(&self, snapshot: &Snapshot, lock: &StoreLock) -> Result<(), StoreError> {
+        (**self).rehearse(snapshot, lock)
     }
 
     fn lock(&self, timeout: Duration) -> Result<StoreLock, StoreError> {
