@@ -36,7 +36,7 @@ impl Outbox {
         });
         let saves = actions.iter().filter(|&a| *a == Action::Persist).count();
         let first = actions.iter().position(|a| *a == Action::Persist);
-        if let Some(first) = first.filter(|_| saves > 1) {
+        if let Some(first) = first {
             self.queue.drain(start + first + 1..start + first + saves);
         }
     }
@@ -61,6 +61,77 @@ impl Outbox {
             if at < self.start {
                 self.start -= 1;
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::notice::Notice;
+    use crate::wire::pkce::LoginSecrets;
+    use crate::{Client, Provider};
+
+    fn url() -> AuthorizationUrl {
+        let provider =
+            Provider::builder("https://as.example/authorize", "https://as.example/token");
+        let client = Client::builder(provider, "client").build().unwrap();
+        let redirect_uri = client.redirect_uri("http://127.0.0.1/callback").unwrap();
+        client.authorization_url(&LoginSecrets::from_entropy([7; 64]), &redirect_uri)
+    }
+
+    /// Queues the actions of one event.
+    fn event(outbox: &mut Outbox, actions: impl IntoIterator<Item = Action>) {
+        outbox.begin();
+        for action in actions {
+            outbox.push(action);
+        }
+        outbox.end();
+    }
+
+    fn names(outbox: &mut Outbox) -> Vec<&'static str> {
+        std::iter::from_fn(|| outbox.pop())
+            .map(|action| action.name())
+            .collect()
+    }
+
+    const TOLD: Action = Action::Notify(Notice::Refreshed);
+
+    #[test]
+    fn what_is_drained_late_comes_before_what_happened_later() {
+        let mut outbox = Outbox::default();
+        event(&mut outbox, [TOLD, Action::OpenUrl(url())]);
+        event(&mut outbox, [TOLD, Action::Persist]);
+        assert_eq!(
+            names(&mut outbox),
+            ["OpenUrl", "Notify", "Persist", "Notify"]
+        );
+    }
+
+    #[test]
+    fn one_save_for_each_event_is_enough() {
+        let mut outbox = Outbox::default();
+        event(&mut outbox, [TOLD, TOLD, Action::Persist]);
+        let saves = [Action::Persist, TOLD, Action::Persist, Action::Persist];
+        event(&mut outbox, saves);
+        let all = ["Persist", "Notify", "Notify", "Persist", "Notify"];
+        assert_eq!(names(&mut outbox), all);
+    }
+
+    #[test]
+    fn what_is_withdrawn_leaves_the_rest_in_order() {
+        for before in [0, 1, 2] {
+            let mut outbox = Outbox::default();
+            let told = std::iter::repeat_n(TOLD, before);
+            event(&mut outbox, told.chain([Action::OpenUrl(url())]));
+            outbox.begin();
+            outbox.push(TOLD);
+            outbox.withdraw_url(&url());
+            outbox.push(Action::Persist);
+            outbox.end();
+            let mut all = vec!["Notify"; before];
+            all.extend(["Persist", "Notify"]);
+            assert_eq!(names(&mut outbox), all);
         }
     }
 }

@@ -267,10 +267,7 @@ impl Snapshot {
         {
             // One with nothing in it can't go astray: a login under another id has failed, or ended.
             return match (&self.login, &self.session) {
-                (None, None) => Ok(Machine {
-                    now: Some(now),
-                    ..Machine::default()
-                }),
+                (None, None) => Ok(Machine::default()),
                 _ => Err(RestoreError::OtherClient),
             };
         }

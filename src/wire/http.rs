@@ -223,3 +223,18 @@ impl fmt::Display for TransportError {
 }
 
 impl std::error::Error for TransportError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_response_is_read_as_it_was_made() {
+        let response = HttpResponse::new(418, "tea").with_header("Retry-After", "5");
+        assert_eq!(response.status(), 418);
+        assert_eq!(response.body(), b"tea");
+        let shown = format!("{response:?}");
+        assert!(shown.contains("418") && shown.contains('3'), "{shown}");
+        assert!(!shown.contains("tea"), "{shown}");
+    }
+}

@@ -48,19 +48,19 @@ impl<'a> Value<'a> {
     /// The members, if it is an object.
     pub(crate) fn object(&self) -> Option<Members<'a>> {
         match self {
-            Self::Json(raw) if raw.starts_with('{') => Members::from_json(raw),
-            _ => None,
+            Self::Json(raw) => Members::from_json(raw),
+            Self::Text(_) => None,
         }
     }
 
     /// The elements, if it is an array.
     pub(crate) fn array(&self) -> Option<Vec<Value<'a>>> {
         match self {
-            Self::Json(raw) if raw.starts_with('[') => {
+            Self::Json(raw) => {
                 let elements: Vec<&'a RawValue> = serde_json::from_str(raw).ok()?;
                 Some(elements.iter().map(|raw| Self::Json(raw.get())).collect())
             }
-            _ => None,
+            Self::Text(_) => None,
         }
     }
 

@@ -116,6 +116,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_list_has_each_scope_once_and_nothing_that_is_none() {
+        let scopes = Scopes::listed(["read", "", "read", " write ", "a b", "c\u{7}", "read"]);
+        assert_eq!(scopes.as_str(), "read write");
+    }
+
+    #[test]
     fn reads_what_servers_say() {
         let of = |text| Scopes::granted(text).as_str().to_owned();
         assert_eq!(of(" a  b a "), "a b");

@@ -104,9 +104,9 @@ fn without_tokens(text: &str) -> Zeroizing<String> {
 fn without_random(text: &str) -> Zeroizing<String> {
     let mut shown = room_for(text);
     for (run, end) in runs(text, is_token_char) {
-        let is_suspect = may_be_token(run) && !is_uuid(run);
+        let is_suspect = may_be_token(run);
         for (part, slash) in runs(run, |c| c != '/') {
-            let is_random = is_suspect && !reads_as_words(part);
+            let is_random = is_suspect && !reads_as_words(part) && !is_uuid(part);
             shown.push_str(if is_random { RANDOM } else { part });
             shown.push_str(slash);
         }
@@ -117,11 +117,11 @@ fn without_random(text: &str) -> Zeroizing<String> {
 
 /// Whether it is written as a UUID is (RFC 9562 section 4), by which servers name a request to those who
 /// ask about it.
-fn is_uuid(run: &str) -> bool {
+fn is_uuid(part: &str) -> bool {
     // It may end a sentence.
-    let parts = run.trim_end_matches('.').split('-');
-    let is_hex = |part: &str| part.bytes().all(|byte| byte.is_ascii_hexdigit());
-    parts.clone().map(str::len).eq([8, 4, 4, 4, 12]) && parts.into_iter().all(is_hex)
+    let groups = part.trim_end_matches('.').split('-');
+    let is_hex = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b'-' | b'.');
+    groups.map(str::len).eq([8, 4, 4, 4, 12]) && part.bytes().all(is_hex)
 }
 
 /// What the text is made of: runs of such characters, each with the one behind it.
@@ -238,9 +238,12 @@ mod tests {
             assert_eq!(shown.as_deref(), Some("bad [redacted] here"), "{echo}");
             assert_eq!(error_code(echo, &[&code]), "bad [redacted] here");
         }
-        let echo = "https://as.example/ c0de/1";
-        let shown = uri(echo, &[&code]);
-        assert_eq!(shown.as_deref(), Some("https://as.example/[redacted]"));
+        let page = "https://as.example/ errors";
+        assert_eq!(
+            uri(page, &[&code]).as_deref(),
+            Some("https://as.example/errors")
+        );
+        assert_eq!(uri("https://as.example/ c0de/1", &[&code]), None);
     }
 
     #[test]
@@ -282,7 +285,8 @@ mod tests {
             "AQD3kfX0eU2v9bQm",
             "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U",
             "8f14e45fceea167a5a36dedd4bea2543",
-            "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
+            "3f2504e0-4f89-11d3-9a0c-0305e82c330g",
+            "3f2504e0-4f89-11d3-9a0c0-305e82c3301",
             "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
         ];
         for token in tokens {
@@ -290,12 +294,8 @@ mod tests {
             let shown = printable(&text, &[]);
             let expected = "Token ... was revoked (see https://as.example/t/...).";
             assert_eq!(shown.as_deref(), Some(expected), "{token}");
-            let page = uri(&format!("https://as.example/t?x={token}"), &[]);
-            assert_eq!(
-                page.unwrap().len(),
-                "https://as.example/t?...".len(),
-                "{token}"
-            );
+            let page = format!("https://as.example/t?x={token}");
+            assert_eq!(uri(&page, &[]), None, "{token}");
             assert!(!error_code(&format!("no-{token}"), &[]).contains(token));
         }
         let slashes = "AbCd3/fGh1Jk4Mn/o9Qr5tUv2xYz0bC7dE8fG+hIjK1lM2nO3pQ=";
@@ -308,6 +308,8 @@ mod tests {
             "the code_challenge_method is not supported_by_this_authorization_server",
             "see https://developer.example.com/documentation/web-api/concepts/authorization#2026-09-01",
             "0123456789012345678901234567890123456789",
+            "Trace ID: 3f2504e0-4f89-11d3-9a0c-0305e82c3301.",
+            "https://as.example/t/3F2504E0-4F89-11D3-9A0C-0305E82C3301",
         ];
         for text in honest {
             assert_eq!(printable(text, &[]).as_deref(), Some(text));
