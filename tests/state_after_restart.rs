@@ -323,6 +323,24 @@ fn a_damaged_snapshot_is_not_quoted() {
     );
 }
 
+/// Far below that there is nobody who counts so far, and far above it there is room to go on.
+#[test]
+fn a_counter_beyond_2_to_the_62_is_refused() {
+    for counter in ["/requests", "/serials", "/session/serial"] {
+        for (count, is_sound) in [(1_u64 << 62, true), ((1 << 62) + 1, false)] {
+            let s = Scenario::new().authorized();
+            let mut json: Value =
+                serde_json::from_str(s.flow.snapshot().to_json().expose()).unwrap();
+            *json.pointer_mut(counter).unwrap() = json!(count);
+            let client = s.flow.client().clone();
+            let saved = Snapshot::from_json(json.to_string().as_bytes()).unwrap();
+            let restored = AuthFlow::restore(client, saved, s.now).map(drop);
+            let expected = is_sound.then_some(()).ok_or(RestoreError::Damaged);
+            assert_eq!(restored, expected, "{counter} {count}");
+        }
+    }
+}
+
 #[test]
 fn a_damaged_counter_does_not_bring_the_program_down() {
     for counter in ["requests", "serials"] {
