@@ -232,19 +232,6 @@ fn tokens_never_go_to_another_client_or_provider() {
     assert_eq!(refused(spotify::client("client-1")), expected);
 }
 
-/// A login under a wrong client id has failed. The right one finds its file, and nothing in it.
-#[test]
-fn what_holds_nothing_belongs_to_nobody() {
-    let mut s = Scenario::of(spotify::client("wrong")).awaiting_code();
-    s.fire(Event::CancelLogin);
-    let nothing = s.saved();
-    let client = || spotify::client("right").build().unwrap();
-    let flow = AuthFlow::restore(client(), nothing.clone(), START).unwrap();
-    assert_eq!(flow.state(), State::Unauthorized);
-    assert_eq!(flow.snapshot(), AuthFlow::new(client()).snapshot());
-    assert_eq!(nothing.tokens(&client(), START), Ok(None));
-}
-
 #[test]
 fn another_version_is_refused_by_its_number() {
     for version in [0, 2, 9_000_000_000_u64] {

@@ -265,11 +265,7 @@ impl Snapshot {
                 .refresh_endpoint()
                 .shares_origin(&self.token_endpoint)
         {
-            // One with nothing in it can't go astray: a login under another id has failed, or ended.
-            return match (&self.login, &self.session) {
-                (None, None) => Ok(Machine::default()),
-                _ => Err(RestoreError::OtherClient),
-            };
+            return Err(RestoreError::OtherClient);
         }
         if self.requests.max(self.serials) > MAX_COUNT {
             return Err(RestoreError::Damaged);

@@ -96,7 +96,13 @@ pub(super) fn restore(
             Err(unreadable(RestoreError::OtherClient))
         }
         Some(saved) => {
-            AuthFlow::restore(client, saved.without_login(), Timestamp::now()).map_err(unreadable)
+            let holds_nothing = !saved.has_session();
+            let saved = saved.without_login();
+            match AuthFlow::restore(Arc::clone(&client), saved, Timestamp::now()) {
+                // A login under another id has failed there, or ended. Nothing can go astray.
+                Err(RestoreError::OtherClient) if holds_nothing => Ok(AuthFlow::new(client)),
+                restored => restored.map_err(unreadable),
+            }
         }
         None => Ok(AuthFlow::new(client)),
     }
