@@ -84,8 +84,8 @@ impl Rig {
         let mut moves = moves.iter();
         let mut next_move = moves.next().map(|&(wait, what)| (wait, what));
         for _ in 0..50_000 {
-            if storm.requests > 2_000 {
-                break; // ten times what any of these has time for
+            if storm.requests > 10_000 {
+                break; // more than any of these has time for
             }
             // No wait leads away from the end of time, so a driver has to make one of its own.
             let pause = if clock == u64::MAX { 10 * SECOND } else { 0 };
