@@ -415,3 +415,91 @@ impl fmt::Display for NotBearer {
 }
 
 impl std::error::Error for NotBearer {}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::flow::event::TokenSet;
+    use crate::{Client, HttpResponse, LoginSecrets, Provider};
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+
+    fn flow() -> AuthFlow {
+        let provider =
+            Provider::builder("https://as.example/authorize", "https://as.example/token");
+        AuthFlow::new(Client::builder(provider, "client").build().unwrap())
+    }
+
+    fn begun() -> AuthFlow {
+        let mut flow = flow();
+        let redirect_uri = flow
+            .client()
+            .redirect_uri("http://127.0.0.1/callback")
+            .unwrap();
+        let secrets = LoginSecrets::from_entropy([7; 64]);
+        let begin = Event::BeginLogin {
+            secrets,
+            redirect_uri,
+        };
+        flow.handle(begin, NOW).unwrap();
+        flow
+    }
+
+    fn logged_in() -> AuthFlow {
+        let mut flow = flow();
+        let tokens = TokenSet::new("AT")
+            .refresh_token("RT")
+            .expires_at(NOW.saturating_add(Duration::from_secs(3600)));
+        flow.handle(Event::AdoptTokens(tokens), NOW).unwrap();
+        flow
+    }
+
+    #[test]
+    fn something_is_due_from_the_deadline_on_or_if_the_clock_went_back() {
+        let flow = begun();
+        let deadline = flow.deadline().unwrap();
+        let millis = Duration::from_millis(1);
+        assert!(!flow.is_due(NOW));
+        assert!(!flow.is_due(deadline.saturating_sub(millis)));
+        assert!(flow.is_due(deadline));
+        assert!(flow.is_due(deadline.saturating_add(millis)));
+        assert!(flow.is_due(NOW.saturating_sub(millis)));
+        // Nothing has happened to it yet, so no clock went back.
+        assert!(!super::tests::flow().is_due(NOW));
+    }
+
+    #[test]
+    fn only_what_would_end_the_wait_is_expected() {
+        let flow = begun();
+        let state = flow.machine.login.as_ref().unwrap().secrets.state.clone();
+        let url = |query: String| CallbackUrl::from_query(&query);
+        let state = state.expose();
+        assert!(flow.expects(&url(format!("code=c&state={state}"))));
+        assert!(flow.expects(&url(format!("error=access_denied&state={state}"))));
+        assert!(!flow.expects(&url("code=c&state=forged".to_owned())));
+        assert!(!super::tests::flow().expects(&url(format!("code=c&state={state}"))));
+    }
+
+    #[test]
+    fn a_session_and_its_refresh_are_known() {
+        assert!(!flow().has_session() && flow().serial().is_none());
+        assert_eq!(flow().renewal_due(), None);
+        let mut flow = logged_in();
+        assert!(flow.has_session());
+        let serial = flow.serial().unwrap();
+        let due = NOW.saturating_add(Duration::from_secs(3600 - 60));
+        assert_eq!(flow.renewal_due(), Some((due, NOW)));
+        assert!(!flow.is_refreshing(RequestId(1)));
+        flow.handle(Event::Refresh, NOW).unwrap();
+        assert!(flow.is_refreshing(RequestId(1)));
+        assert!(!flow.is_refreshing(RequestId(2)));
+        let tokens = br#"{"access_token":"AT-2","expires_in":3600}"#;
+        let result = Ok(HttpResponse::new(200, &tokens[..]));
+        let id = RequestId(1);
+        flow.handle(Event::Response { id, result }, NOW).unwrap();
+        assert!(!flow.is_refreshing(id));
+        assert!(flow.serial().unwrap() > serial);
+    }
+}

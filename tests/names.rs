@@ -1,0 +1,130 @@
+//! The names in transcripts and logs are those of the variants, and every notice says what to do now.
+
+mod support;
+
+use authflow::{
+    Action, Activity, IgnoredReason, Notice, RequestId, RestoreError, State, Timestamp,
+    TransportErrorKind, Verdict, WhatNow,
+};
+use support::scenario::*;
+
+/// The variant's own name, as `Debug` shows it.
+fn variant(shown: &impl std::fmt::Debug) -> String {
+    let shown = format!("{shown:?}");
+    let end = shown.find(|c: char| !c.is_alphanumeric());
+    shown[..end.unwrap_or(shown.len())].to_owned()
+}
+
+fn snake(shown: &impl std::fmt::Debug) -> String {
+    let mut name = String::new();
+    for c in variant(shown).chars() {
+        if c.is_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.extend(c.to_lowercase());
+    }
+    name
+}
+
+#[test]
+fn states_activities_and_faults() {
+    use State::{Authorized, AwaitingCode, Expired, Unauthorized};
+    for state in [Unauthorized, AwaitingCode, Authorized, Expired] {
+        assert_eq!(state.name(), variant(&state));
+    }
+    let until = Timestamp::from_millis(1);
+    use Activity::{Backoff, Exchanging, Idle, Refreshing};
+    for activity in [Idle, Exchanging, Refreshing, Backoff { until }] {
+        assert_eq!(activity.name(), variant(&activity));
+    }
+    use RestoreError::{Damaged, OtherClient, RedirectUri, UnknownVersion};
+    for error in [Damaged, UnknownVersion(7), OtherClient, RedirectUri] {
+        assert_eq!(error.name(), variant(&error));
+        assert!(error.to_string().len() > 20);
+    }
+    assert!(UnknownVersion(7).to_string().contains('7'));
+}
+
+#[test]
+fn reasons_and_kinds() {
+    use IgnoredReason as Reason;
+    let reasons = [
+        Reason::NoLogin,
+        Reason::Duplicate,
+        Reason::WrongLocation,
+        Reason::TooLarge,
+        Reason::Malformed,
+        Reason::RepeatedParameter,
+        Reason::StateMissing,
+        Reason::StateMismatch,
+        Reason::CodeAndError,
+        Reason::Nothing,
+        Reason::IssuerMissing,
+        Reason::IssuerMismatch,
+        Reason::UnexpectedParameter,
+        Reason::AnotherUser,
+    ];
+    for reason in reasons {
+        assert_eq!(reason.as_str(), snake(&reason));
+    }
+    use TransportErrorKind as Kind;
+    let kinds = [
+        Kind::Dns,
+        Kind::Connect,
+        Kind::Tls,
+        Kind::Timeout,
+        Kind::Closed,
+        Kind::Protocol,
+        Kind::TooLarge,
+        Kind::Cancelled,
+        Kind::Other,
+    ];
+    for kind in kinds {
+        assert_eq!(kind.as_str(), snake(&kind));
+    }
+}
+
+#[test]
+fn actions() {
+    let mut s = Scenario::new();
+    s.begin();
+    let mut actions = s.actions.clone();
+    s.redirect("code=c");
+    actions.extend(s.actions.clone());
+    let mut names: Vec<_> = actions.iter().map(Action::name).collect();
+    for action in &actions {
+        assert_eq!(action.name(), variant(action));
+    }
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names, ["AnswerCallback", "OpenUrl", "Persist", "Send"]);
+    assert_eq!(Action::Notify(Notice::LoggedIn).name(), "Notify");
+    assert_eq!(
+        variant(&Action::AnswerCallback(Verdict::Denied)),
+        "AnswerCallback"
+    );
+}
+
+#[test]
+fn every_notice_says_what_to_do() {
+    let mut s = Scenario::new().exchanging();
+    s.answer(status(503));
+    let failed = s.notices()[0].clone();
+    assert!(
+        matches!(failed.what_now(), Some(WhatNow::Retry { .. })),
+        "{failed:?}"
+    );
+    let stale = Notice::StaleResponse(RequestId::from_u64(9));
+    assert_eq!(stale.what_now(), Some(WhatNow::Ignore));
+    for notice in [
+        Notice::LoggedIn,
+        Notice::Refreshed,
+        Notice::Expired,
+        Notice::SessionEnded,
+    ] {
+        assert_eq!(notice.what_now(), None);
+        assert_eq!(notice.name(), snake(&notice));
+    }
+    assert_eq!(failed.name(), snake(&failed));
+    assert_eq!(stale.name(), snake(&stale));
+}
