@@ -101,8 +101,9 @@ fn each_spelling_of_retry_after_is_a_wait_or_nothing() {
             assert_eq!(scenario.failure().retry_after(), asked, "{headers}");
             let wait = WhatNow::Retry { after: asked };
             assert_eq!(scenario.failure().what_now(), wait);
-            // Never sooner than the machine's own second.
-            let own = asked.unwrap_or_default().max(Duration::from_secs(1));
+            // Never sooner than the machine's own second, nor later than a day.
+            let day = Duration::from_secs(24 * 60 * 60);
+            let own = asked.unwrap_or_default().clamp(Duration::from_secs(1), day);
             let until = scenario.now.saturating_add(own);
             assert_eq!(scenario.flow.activity(), Activity::Backoff { until });
             super::keeps_its_tokens(&scenario);
