@@ -3,8 +3,8 @@
 mod support;
 
 use authflow::{
-    Action, Activity, IgnoredReason, Notice, RequestId, RestoreError, State, Timestamp,
-    TransportErrorKind, Verdict, WhatNow,
+    Action, Activity, CallbackUrl, IgnoredCallback, IgnoredReason, LoginSecrets, Notice, RequestId,
+    RestoreError, State, Timestamp, TransportError, TransportErrorKind, Verdict, WhatNow,
 };
 use support::scenario::*;
 
@@ -66,6 +66,7 @@ fn reasons_and_kinds() {
     ];
     for reason in reasons {
         assert_eq!(reason.as_str(), snake(&reason));
+        assert!(IgnoredCallback::from(reason).to_string().len() > 10);
     }
     use TransportErrorKind as Kind;
     let kinds = [
@@ -81,6 +82,12 @@ fn reasons_and_kinds() {
     ];
     for kind in kinds {
         assert_eq!(kind.as_str(), snake(&kind));
+        let may_have_been_sent = false;
+        let error = TransportError {
+            kind,
+            may_have_been_sent,
+        };
+        assert!(error.to_string().len() > 10);
     }
 }
 
@@ -103,6 +110,36 @@ fn actions() {
         variant(&Action::AnswerCallback(Verdict::Denied)),
         "AnswerCallback"
     );
+}
+
+/// It says what it is, if nothing else.
+#[test]
+fn nothing_is_shown_as_nothing() {
+    let s = Scenario::new().authorized().awaiting_code();
+    let shown = [
+        ("AuthFlow", format!("{:?}", s.flow)),
+        ("AccessTokenRef", format!("{:?}", s.token())),
+        ("{", format!("{:?}", s.token().extras())),
+        ("read", format!("{:?}", s.token().scopes())),
+        ("read write", s.token().scopes().to_string()),
+        ("Snapshot", format!("{:?}", s.saved())),
+        (
+            "AuthorizationUrl",
+            format!("{:?}", s.flow.authorization_url().unwrap()),
+        ),
+        (
+            "CallbackUrl",
+            format!("{:?}", CallbackUrl::new("/callback?code=c")),
+        ),
+        ("HttpRequest", format!("{:?}", s.requests[0])),
+        (
+            "LoginSecrets",
+            format!("{:?}", LoginSecrets::from_entropy([7; 64])),
+        ),
+    ];
+    for (what, shown) in shown {
+        assert!(shown.contains(what), "{what}: {shown}");
+    }
 }
 
 #[test]

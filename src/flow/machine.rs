@@ -776,3 +776,16 @@ pub(crate) fn read(
 fn may_be_secret(value: &Secret) -> bool {
     value.expose().len() >= 8 && !value.expose().contains(':')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_may_be_a_secret_unless_it_is_short_or_an_address() {
+        let may_be = |value: &str| may_be_secret(&Secret::from(value.to_owned()));
+        assert!(may_be("12345678") && may_be("a-key-of-the-program"));
+        assert!(!may_be("1234567") && !may_be(""));
+        assert!(!may_be("https://api.example/v1"));
+    }
+}

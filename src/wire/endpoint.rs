@@ -126,6 +126,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_switch_for_loopback_is_named_where_it_would_help() {
+        let advice = |address| Endpoint::parse("token endpoint", address, false).err();
+        let advice = |address| advice(address).map_or_else(String::new, |e| e.to_string());
+        assert!(advice("http://127.0.0.1:1/token").contains("dangerously"));
+        let elsewhere = advice("http://as.example/token");
+        assert!(elsewhere.contains("write https") && !elsewhere.contains("dangerously"));
+    }
+
+    #[test]
     fn mends_nothing() {
         let parse = |address| Endpoint::parse("token endpoint", address, true).is_ok();
         assert!(parse("https://as.example/token?x=a@b"));

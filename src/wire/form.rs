@@ -154,6 +154,16 @@ mod tests {
     fn encodes_what_it_decodes() {
         let body = encode(&[("code", "a+b c%/é"), ("empty", "")]);
         assert_eq!(*body, "code=a%2Bb+c%25%2F%C3%A9&empty=");
+        for (url, joined) in [
+            ("https://as.example/a", "https://as.example/a?x=y"),
+            ("https://as.example/a?", "https://as.example/a?x=y"),
+            ("https://as.example/a?b&", "https://as.example/a?b&x=y"),
+            ("https://as.example/a?b", "https://as.example/a?b&x=y"),
+        ] {
+            let mut url = url.to_owned();
+            push_query(&mut url, "x", "y");
+            assert_eq!(url, joined);
+        }
         let mut url = String::from("https://as.example/a?tenant=1");
         push_query(&mut url, "x", "a b~");
         assert_eq!(url, "https://as.example/a?tenant=1&x=a%20b~");
