@@ -11,6 +11,23 @@ use support::scenario::*;
 // In the browser.
 
 #[test]
+fn a_callback_may_have_64_kib_and_no_more() {
+    for (length, is_accepted) in [(64 << 10, true), ((64 << 10) + 1, false)] {
+        let mut s = Scenario::new().awaiting_code();
+        let mut url = format!("/callback?state={}&code=", s.state_parameter());
+        url.push_str(&"c".repeat(length - url.len()));
+        s.fire(Event::Callback {
+            url: CallbackUrl::new(url),
+        });
+        assert_eq!(
+            s.flow.activity() == Activity::Exchanging,
+            is_accepted,
+            "{length}"
+        );
+    }
+}
+
+#[test]
 fn a_second_login_is_refused_and_the_first_goes_on() {
     let mut s = Scenario::new().awaiting_code();
     let second = s.begin_login();

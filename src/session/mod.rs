@@ -99,7 +99,7 @@ impl Session {
     ///
     /// While the store can't save, nothing is refreshed: a refresh may use up the stored refresh token,
     /// and the next run would have no other. Before each refresh saving is rehearsed
-    /// ([`Store::rehearse`](crate::session::Store::rehearse)). So a session whose store stays broken hands out its token until that ends, and then
+    /// ([`Store::rehearse`]). So a session whose store stays broken hands out its token until that ends, and then
     /// [`Error::Store`] until the store is mended, which is found out at the next call.
     ///
     /// # Errors

@@ -107,3 +107,24 @@ pub(crate) fn is_bearer(steps: &[RepairStep], token_type: &str) -> bool {
     };
     token_type.eq_ignore_ascii_case("bearer") || steps.iter().any(aliased)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_of_any_name_is_taken_off_and_nothing_else_is() {
+        let steps = [RepairStep::StripCallback];
+        for name in ["callback", "jQuery_1.cb", "$", "a.b_c$1", ""] {
+            assert_eq!(
+                unwrap_text(&steps, &format!("{name}( {{}} );")),
+                "{}",
+                "{name}"
+            );
+        }
+        for text in ["call back({})", "a-b({})", "callback({}", "{}"] {
+            assert_eq!(unwrap_text(&steps, text), text);
+            assert_eq!(unwrap_text(&[], "f({})"), "f({})");
+        }
+    }
+}

@@ -116,6 +116,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn scopes_are_a_set() {
+        let two = Scopes::new(["read", "write"]).unwrap();
+        assert!(two.contains("write") && !two.contains("Write") && !two.contains("rea"));
+        assert!(!two.is_empty() && Scopes::default().is_empty());
+        assert_eq!(two, Scopes::new(["write", "read"]).unwrap());
+        assert_ne!(two, Scopes::new(["read"]).unwrap());
+        assert_ne!(Scopes::new(["read"]).unwrap(), two);
+        assert_ne!(two, Scopes::new(["read", "other"]).unwrap());
+        assert_eq!(two.to_string(), "read write");
+        assert!(format!("{two:?}").contains("write"));
+    }
+
+    #[test]
     fn a_list_has_each_scope_once_and_nothing_that_is_none() {
         let scopes = Scopes::listed(["read", "", "read", " write ", "a b", "c\u{7}", "read"]);
         assert_eq!(scopes.as_str(), "read write");

@@ -232,6 +232,7 @@ mod tests {
             "bad c0de/1 here",
             "bad c0\u{1b}de/\u{0}1 here",
             "bad c0de%2F1%22 here",
+            "bad c0de%2f1%22 here",
         ];
         for echo in echoes {
             let shown = printable(echo, &[&code]);
@@ -244,6 +245,27 @@ mod tests {
             Some("https://as.example/errors")
         );
         assert_eq!(uri("https://as.example/ c0de/1", &[&code]), None);
+    }
+
+    #[test]
+    fn what_is_too_short_to_be_a_secret_is_no_hole_in_a_text() {
+        let short = Secret::from("ab");
+        assert_eq!(printable("about", &[&short]).as_deref(), Some("about"));
+    }
+
+    #[test]
+    fn a_snippet_ends_at_a_character() {
+        let body = format!("{}\u{e9}{}", "\u{1}".repeat(MAX_SCAN - 1), "x".repeat(9));
+        assert_eq!(snippet(&body, &[]), None);
+    }
+
+    #[test]
+    fn a_long_run_may_be_a_token_and_a_shorter_one_if_it_is_mixed() {
+        assert!(!may_be_token(&"x".repeat(32)) && may_be_token(&"x".repeat(33)));
+        assert!(!may_be_token("abcdefgh1234567") && may_be_token("abcdefgh12345678"));
+        // Three borders between words are too many for sixteen characters.
+        assert!(!reads_as_words("abcdefgh12ijkLmn"));
+        assert!(!reads_as_words(&"aB".repeat(17)));
     }
 
     #[test]

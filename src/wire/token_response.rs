@@ -269,6 +269,14 @@ fn credential(value: Option<Value<'_>>) -> Result<Option<Secret>, ()> {
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_refusal_is_named_by_its_status() {
+        assert!(name_of(302).contains("redirects"));
+        assert!(name_of(429).contains("fewer"));
+        assert!(name_of(503).contains("fault"));
+        assert!(name_of(404).contains("refused"));
+    }
+
     fn failure(status: u16, body: &str, secrets: &[&Secret]) -> String {
         let response = HttpResponse::new(status, body);
         match decode(&response, &[], secrets, Timestamp::from_millis(0)) {
