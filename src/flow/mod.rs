@@ -483,6 +483,13 @@ mod tests {
     }
 
     #[test]
+    fn a_token_of_another_type_is_named() {
+        let token_type = "mac".to_owned();
+        let shown = NotBearer { token_type }.to_string();
+        assert!(shown.contains("mac") && shown.contains("bearer_alias"));
+    }
+
+    #[test]
     fn a_session_and_its_refresh_are_known() {
         assert!(!flow().has_session() && flow().serial().is_none());
         assert_eq!(flow().renewal_due(), None);

@@ -449,3 +449,40 @@ mod secret_map {
             .collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn saved(provider: &str, client_id: &str, session: &str) -> Snapshot {
+        let json = format!(
+            r#"{{"version":1,"provider":"{provider}","client_id":"{client_id}","session":{{"serial":1,
+            "token_type":"Bearer","scopes":"","obtained_at":1,{session}}}}}"#
+        );
+        Snapshot::from_json(json.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn the_same_tokens_are_those_of_the_same_client_and_end_alike() {
+        let session = r#""access_token":"AT","refresh_token":"RT""#;
+        let one = saved("p", "c", session);
+        assert!(one.has_tokens_of(&saved("p", "c", session)));
+        assert!(!one.is_of_app() && one.clone().of_app(true).is_of_app());
+        for other in [
+            saved("q", "c", session),
+            saved("p", "d", session),
+            one.clone().of_app(true),
+            saved("p", "c", r#""access_token":"AT-2","refresh_token":"RT""#),
+            saved("p", "c", r#""access_token":"AT","refresh_token":"RT-2""#),
+            saved("p", "c", &format!("{session},\"expired\":true")),
+            saved(
+                "p",
+                "c",
+                &format!("{session},\"refresh_token_rejected\":true"),
+            ),
+        ] {
+            assert!(!one.has_tokens_of(&other) && !other.has_tokens_of(&one));
+            assert!(other.has_tokens_of(&other.clone()));
+        }
+    }
+}

@@ -286,6 +286,12 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_token_response_is_called_that() {
+        assert!(failure(200, "<html>", &[]).contains("no token response"));
+        assert!(failure(404, "<html>", &[]).contains("without an OAuth error"));
+    }
+
+    #[test]
     fn what_a_server_echoes_is_not_shown() {
         let code = Secret::from("C0DE/1");
         let echoes = [
