@@ -118,7 +118,8 @@ fn if_nobody_comes_the_login_ends_in_time_and_the_port_is_free() {
         .port(port)
         .timeout(Duration::from_secs(1));
     let failure = failure(login.run());
-    assert!(start.elapsed() >= Duration::from_secs(1));
+    // To the millisecond, and by another clock.
+    assert!(start.elapsed() >= Duration::from_millis(900));
     assert!(start.elapsed() < PATIENCE);
     assert_eq!(failure.cause, Cause::TimedOut);
     assert_eq!(failure.phase, Phase::Authorization);
