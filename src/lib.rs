@@ -213,7 +213,9 @@ pub use flow::snapshot::{RestoreError, Snapshot};
 pub use flow::{AccessTokenRef, Activity, AuthFlow, NotBearer, State};
 pub use provider::client::{Client, ClientBuilder, TokenSwap};
 pub use provider::revocation::RevocationRequest;
-pub use provider::{Provider, ProviderBuilder, spotify};
+pub use provider::{
+    Provider, ProviderBuilder, discord, github, google, microsoft, spotify, twitch,
+};
 pub use secret::Secret;
 #[cfg(all(feature = "ureq", feature = "loopback", feature = "os-rng"))]
 pub use session::{Login, Session};

@@ -24,7 +24,7 @@ fn the_main_types_have_these_sizes() {
     assert_size::<Notice>(128);
     assert_size::<Failure>(112);
     assert_size::<Snapshot>(376);
-    assert_size::<Client>(392);
+    assert_size::<Client>(416);
     assert_size::<Secret>(24);
     assert_size::<Timestamp>(8);
     assert_size::<HttpRequest>(88);

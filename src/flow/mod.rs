@@ -360,7 +360,9 @@ impl<'a> AccessTokenRef<'a> {
 
     /// Scopes that were asked for but not granted.
     pub fn missing_scopes(&self) -> impl Iterator<Item = &'a str> {
-        self.client.scopes.without(&self.tokens.scopes)
+        let (provider, granted) = (&self.client.provider, &self.tokens.scopes);
+        let missing = self.client.scopes.without(granted);
+        missing.filter(|scope| !provider.implies(scope, granted))
     }
 
     /// Scopes that were granted but not asked for.

@@ -1,8 +1,13 @@
 //! A provider is data: where its endpoints are, what it takes and what it does differently.
 
 pub(crate) mod client;
+pub mod discord;
+pub mod github;
+pub mod google;
+pub mod microsoft;
 pub(crate) mod revocation;
 pub mod spotify;
+pub mod twitch;
 
 use std::time::Duration;
 
@@ -12,9 +17,10 @@ use crate::wire::endpoint::Endpoint;
 use crate::wire::form;
 use crate::wire::redirect::RedirectRules;
 use crate::wire::repair::RepairStep;
+use crate::wire::scope::Scopes;
 
-/// An authorization server, as data. [`spotify::provider`] is one; [`Provider::builder`] makes any
-/// other.
+/// An authorization server, as data. [`spotify`], [`github`], [`google`], [`microsoft`], [`discord`] and
+/// [`twitch`] have one each; [`Provider::builder`] makes any other.
 ///
 /// ```
 /// # fn main() -> Result<(), authflow::ConfigError> {
@@ -39,6 +45,15 @@ pub struct Provider {
     pub(crate) refresh_token_lifetime: Option<Duration>,
     pub(crate) api_origins: Vec<String>,
     pub(crate) repairs: Vec<RepairStep>,
+    unnamed_scopes: Vec<UnnamedScope>,
+}
+
+/// A scope that answers leave out although it is granted.
+#[derive(Clone, Debug)]
+struct UnnamedScope {
+    scope: String,
+    /// The one that says it too; without one, no answer ever names it.
+    by: Option<String>,
 }
 
 impl Provider {
@@ -57,6 +72,7 @@ impl Provider {
             refresh_token_lifetime: None,
             api_origins: Vec::new(),
             repairs: Vec::new(),
+            unnamed_scopes: Vec::new(),
             http_on_loopback: false,
         }
     }
@@ -71,6 +87,13 @@ impl Provider {
     /// The origins of the provider's API: where its bearer tokens may go.
     pub fn api_origins(&self) -> impl Iterator<Item = &str> {
         self.api_origins.iter().map(String::as_str)
+    }
+
+    /// Whether `scope`, which an answer did not name, is granted all the same.
+    pub(crate) fn implies(&self, scope: &str, granted: &Scopes) -> bool {
+        let says = |by: &String| granted.contains(by);
+        let mut unnamed = self.unnamed_scopes.iter();
+        unnamed.any(|known| known.scope == scope && known.by.as_ref().is_none_or(says))
     }
 }
 
@@ -87,6 +110,7 @@ pub struct ProviderBuilder {
     refresh_token_lifetime: Option<Duration>,
     api_origins: Vec<String>,
     repairs: Vec<RepairStep>,
+    unnamed_scopes: Vec<UnnamedScope>,
     http_on_loopback: bool,
 }
 
@@ -129,6 +153,27 @@ impl ProviderBuilder {
     /// A repair step for this provider's token responses. Steps are applied in the order given.
     pub fn repair(mut self, step: RepairStep) -> Self {
         self.repairs.push(step);
+        self
+    }
+
+    /// A scope that answers leave out where they name `by`, because that includes it or is another name
+    /// for it: at GitHub `user` includes `user:email`, at Google `email` is a URL. It does not count as
+    /// [missing](crate::AccessTokenRef::missing_scopes) then.
+    pub fn implied_scope(mut self, scope: impl Into<String>, by: impl Into<String>) -> Self {
+        self.unnamed_scopes.push(UnnamedScope {
+            scope: scope.into(),
+            by: Some(by.into()),
+        });
+        self
+    }
+
+    /// A scope that no answer names, such as Microsoft's `offline_access`. It never counts as
+    /// [missing](crate::AccessTokenRef::missing_scopes).
+    pub fn unlisted_scope(mut self, scope: impl Into<String>) -> Self {
+        self.unnamed_scopes.push(UnnamedScope {
+            scope: scope.into(),
+            by: None,
+        });
         self
     }
 
@@ -212,6 +257,7 @@ impl ProviderBuilder {
             refresh_token_lifetime: self.refresh_token_lifetime,
             api_origins: self.api_origins,
             repairs: self.repairs,
+            unnamed_scopes: self.unnamed_scopes,
         })
     }
 }

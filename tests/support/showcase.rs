@@ -32,6 +32,7 @@ pub fn of_the_configuration(shown: &mut Shown) -> Client {
         .repair(RepairStep::bearer_alias("token"));
     shown.debug(&provider);
     shown.debug(&RepairStep::lift("authed_user"));
+    shown.debug(&RepairStep::error_code("message", "no", "invalid_grant"));
     shown.debug(&spotify::Scope::from("user-read-email"));
     let client = Client::builder(provider, "raw-client")
         .secret(CLIENT_SECRET)

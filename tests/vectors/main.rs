@@ -6,6 +6,7 @@ mod support;
 
 mod callbacks;
 mod configuration;
+mod providers;
 mod requests;
 mod requirements;
 mod token_responses;
