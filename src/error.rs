@@ -275,7 +275,7 @@ pub enum WhatNow {
 impl WhatNow {
     /// Its name in transcripts.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Retry { .. } => "retry",
             Self::SignIn => "sign_in",

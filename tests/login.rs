@@ -240,7 +240,7 @@ fn the_programs_own_page_is_shown() {
 fn a_configuration_that_cannot_work_opens_no_browser() {
     let provider = FakeProvider::start().unwrap();
     let of = |token_endpoint: &str| {
-        let provider = Provider::builder("https://as.example/authorize", token_endpoint);
+        let provider = Provider::new("https://as.example/authorize", token_endpoint);
         Client::builder(provider, "client")
     };
     let logins = [

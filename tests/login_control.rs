@@ -377,7 +377,7 @@ fn another_machine_goes_on_with_a_login() {
     let (provider, store) = (confidential(), TestStore::new());
     let begun = pending(&provider, &store);
     let url = begun.url().as_str().to_owned();
-    let json = begun.save().to_json();
+    let json = begun.snapshot().to_json();
     drop(begun);
     let saved = Snapshot::from_json(json.expose().as_bytes()).unwrap();
     let login = login(provider.client()).store(store.clone());
@@ -392,10 +392,10 @@ fn another_machine_goes_on_with_a_login() {
 fn a_pending_login_whose_time_is_over_or_that_is_none_is_refused() {
     let provider = confidential();
     let begun = pending(&provider, &TestStore::new());
-    let late = support::login::edited(&begun.save(), |value| {
+    let late = support::login::edited(&begun.snapshot(), |value| {
         value["login"]["deadline"] = 1.into();
     });
-    let none = support::login::edited(&begun.save(), |value| {
+    let none = support::login::edited(&begun.snapshot(), |value| {
         value.as_object_mut().unwrap().remove("login");
     });
     assert!(json(&late).get("login").is_some());

@@ -65,7 +65,7 @@ fn reasons_and_kinds() {
         Reason::AnotherUser,
     ];
     for reason in reasons {
-        assert_eq!(reason.as_str(), snake(&reason));
+        assert_eq!(reason.name(), snake(&reason));
         assert!(IgnoredCallback::from(reason).to_string().len() > 10);
     }
     use TransportErrorKind as Kind;
@@ -81,7 +81,7 @@ fn reasons_and_kinds() {
         Kind::Other,
     ];
     for kind in kinds {
-        assert_eq!(kind.as_str(), snake(&kind));
+        assert_eq!(kind.name(), snake(&kind));
         let may_have_been_sent = false;
         let error = TransportError {
             kind,

@@ -72,7 +72,7 @@ impl Store for Dying {
 }
 
 fn client(base: &str) -> ClientBuilder {
-    let provider = Provider::builder(format!("{base}/authorize"), format!("{base}/api/token"))
+    let provider = Provider::new(format!("{base}/authorize"), format!("{base}/api/token"))
         .api_origin(base)
         .undotted_redirect_schemes()
         .dangerously_allow_http_on_loopback();

@@ -32,7 +32,7 @@ fn echoing() -> Server {
 }
 
 fn client(server: &Server) -> ClientBuilder {
-    let provider = Provider::builder(server.url("/authorize"), server.url("/token"))
+    let provider = Provider::new(server.url("/authorize"), server.url("/token"))
         .revocation_endpoint(server.url("/revoke"))
         .api_origin(server.url(""))
         .dangerously_allow_http_on_loopback();
@@ -170,7 +170,7 @@ fn nothing_is_shown_by_an_app_or_by_a_backend_that_swaps() {
         .unwrap();
     let address = landed(pending.url().as_str(), &mut shown);
     shown.debug(&pending);
-    shown.debug(&pending.save());
+    shown.debug(&pending.snapshot());
     let session = pending.callback(CallbackUrl::new(address)).unwrap();
     shown.debug(&session.refresh());
     for request in server.requests() {

@@ -73,7 +73,7 @@ fn everything_may_go_to_any_thread() {
     assert_send_sync::<OAuthError>();
     assert_send_sync::<Phase>();
     assert_send_sync::<Provider>();
-    assert_send_sync::<ProviderBuilder>();
+    assert_send_sync::<Provider>();
     assert_send_sync::<RedirectUri>();
     assert_send_sync::<RepairStep>();
     assert_send_sync::<RequestId>();

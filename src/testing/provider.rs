@@ -9,7 +9,7 @@ use super::fault::Fault;
 use super::listener::{Listener, lock};
 use super::recorded::{ApiRequest, RevokeRequest, TokenRequest};
 use super::server::Server;
-use crate::{Client, ClientBuilder, Provider, ProviderBuilder};
+use crate::{Client, ClientBuilder, Provider};
 
 /// An authorization server with one client and one person, on a free port of `127.0.0.1`.
 ///
@@ -71,8 +71,8 @@ impl FakeProvider {
     }
 
     /// This provider, as a client of authflow's sees it: Spotify's rules, at these endpoints.
-    pub fn provider(&self) -> ProviderBuilder {
-        let provider = Provider::builder(self.authorization_endpoint(), self.token_endpoint())
+    pub fn provider(&self) -> Provider {
+        let provider = Provider::new(self.authorization_endpoint(), self.token_endpoint())
             .api_origin(self.api_origin())
             .undotted_redirect_schemes()
             .dangerously_allow_http_on_loopback();

@@ -27,7 +27,7 @@ const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
 /// What a program configures.
 pub fn of_the_configuration(shown: &mut Shown) -> Client {
-    let provider = Provider::builder("https://as.example/authorize", "https://as.example/token")
+    let provider = Provider::new("https://as.example/authorize", "https://as.example/token")
         .revocation_endpoint("https://as.example/revoke")
         .repair(RepairStep::bearer_alias("token"));
     shown.debug(&provider);
@@ -43,7 +43,6 @@ pub fn of_the_configuration(shown: &mut Shown) -> Client {
     shown.debug(&swap);
     let client = client.build().unwrap();
     shown.debug(&client);
-    shown.debug(client.provider());
     shown.debug(&Secret::from(ACCESS));
     shown.debug(&TokenSet::new(ACCESS).refresh_token(REFRESH));
     shown.debug(&ClientCredentialsRequest::new(&client, NOW).unwrap());

@@ -194,10 +194,10 @@ fn a_revocation_whose_answer_is_lost_has_happened() {
 
 #[test]
 fn the_endpoint_is_named_only_if_so_ordered() {
-    let silent = FakeProvider::start().unwrap().provider().build().unwrap();
+    let silent = FakeProvider::start().unwrap().provider().check().unwrap();
     assert!(silent.revocation_endpoint.is_none());
     let provider = FakeProvider::builder().with_revocation().start().unwrap();
-    let named = provider.provider().build().unwrap().revocation_endpoint;
+    let named = provider.provider().check().unwrap().revocation_endpoint;
     let endpoint = provider.revocation_endpoint();
     assert_eq!(endpoint, format!("{}/api/revoke", provider.base_url()));
     assert_eq!(named.unwrap().as_str(), endpoint);
