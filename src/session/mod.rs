@@ -17,6 +17,7 @@ mod hooks;
 mod log_out;
 mod login;
 mod pending;
+mod saving;
 mod shared;
 mod store;
 mod token;
