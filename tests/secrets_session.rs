@@ -214,7 +214,7 @@ fn nothing_is_shown_by_what_is_pasted() {
 
 /// Of these there is nothing to hide. Whoever adds to them adds a type that has neither texts nor
 /// secrets in it.
-const HOLD_NO_SECRET: [(&str, &str); 19] = [
+const HOLD_NO_SECRET: &[(&str, &str)] = &[
     ("driver::browser::NoBrowser", "nothing"),
     ("driver::clock::NoEntropy", "nothing"),
     ("driver::loopback::ListenError", "names"),
@@ -228,6 +228,7 @@ const HOLD_NO_SECRET: [(&str, &str); 19] = [
     ("session::store::error::StoreErrorKind", "names"),
     ("testing::person::Answer", "names"),
     ("testing::person::Person", "nothing"),
+    ("testing::recorded::Endpoint", "names"),
     ("testing::server::Rotation", "names"),
     ("time::Timestamp", "a number"),
     ("wire::callback::IgnoredReason", "names"),
@@ -265,7 +266,7 @@ fn every_public_type_is_shown_or_has_nothing_to_hide() {
         );
     }
     for (name, why) in HOLD_NO_SECRET {
-        let fields = types.get(name);
+        let fields = types.get(*name);
         let fields = fields.unwrap_or_else(|| panic!("there is no {name}"));
         for text in ["String", "str", "Secret", "Cow", "Vec", "Box", "Arc", "Url"] {
             let mut words = fields.split(|c: char| !c.is_alphanumeric());

@@ -99,15 +99,14 @@ fn everything_may_go_to_any_thread() {
 #[test]
 fn the_fake_provider_may_go_to_any_thread() {
     assert_send_sync::<testing::Answer>();
-    assert_send_sync::<testing::ApiRequest>();
-    assert_send_sync::<testing::RevokeRequest>();
+    assert_send_sync::<testing::Endpoint>();
     assert_send_sync::<testing::FakeProvider>();
     assert_send_sync::<testing::FakeProviderBuilder>();
     assert_send_sync::<testing::Fault>();
     assert_send_sync::<testing::Landing>();
     assert_send_sync::<testing::Person>();
     assert_send_sync::<testing::Rotation>();
-    assert_send_sync::<testing::TokenRequest>();
+    assert_send_sync::<testing::RecordedRequest>();
 }
 
 #[cfg(feature = "ureq")]

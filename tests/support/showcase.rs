@@ -7,7 +7,7 @@ use authflow::loopback::{Head, Loopback, Pages, Received, RedirectionEndpoint};
 use authflow::session::{
     ApiRequest, ClientCredentials, FileStore, LocalLock, MemoryStore, Store as _, StoreError,
 };
-use authflow::testing::{Answer, FakeProvider, Fault, Person};
+use authflow::testing::{Answer, Endpoint, FakeProvider, Fault, Person};
 use authflow::{
     Action, AuthFlow, CallbackUrl, Cause, Client, ClientAuth, ClientBuilder,
     ClientCredentialsRequest, Event, Failure, HttpResponse, Login, LoginSecrets, Notice, Provider,
@@ -268,15 +268,15 @@ pub fn of_the_fake_provider(shown: &mut Shown) {
     shown.debug(&sight.recv_timeout(PATIENCE).unwrap());
     session.get(&provider.me_url()).unwrap();
     session.log_out().unwrap();
-    for request in provider.token_requests() {
+    for request in provider.requests(Endpoint::Token) {
         shown.debug(&request);
         shown.secret(request.parameter("code").unwrap());
     }
-    for request in provider.revocation_requests() {
+    for request in provider.requests(Endpoint::Revocation) {
         shown.debug(&request);
-        shown.secret(request.token().unwrap());
+        shown.secret(request.parameter("token").unwrap());
     }
-    for request in provider.api_requests() {
+    for request in provider.requests(Endpoint::Api) {
         shown.debug(&request);
     }
 }
