@@ -92,6 +92,27 @@ fn reasons_and_kinds() {
 }
 
 #[test]
+fn what_now_is_said_in_words_too() {
+    let wait = |millis| {
+        let after = Some(std::time::Duration::from_millis(millis));
+        WhatNow::Retry { after }.to_string()
+    };
+    assert_eq!(wait(7000), "try again in 7 s");
+    assert_eq!(wait(7001), "try again in 8 s");
+    let mut texts = std::collections::HashSet::new();
+    for now in [
+        WhatNow::Retry { after: None },
+        WhatNow::SignIn,
+        WhatNow::Configuration,
+        WhatNow::Denied,
+        WhatNow::Ignore,
+        WhatNow::Bug,
+    ] {
+        assert!(texts.insert(now.to_string()), "{now}");
+    }
+}
+
+#[test]
 fn actions() {
     let mut s = Scenario::new();
     s.begin();
