@@ -63,7 +63,7 @@ fn a_person_who_says_no_sees_so() {
         "person     Deny",
         "state      Unauthorized Idle",
         "action     AnswerCallback Denied",
-        "notice     login failed: the person said no (access_denied); what now? denied",
+        "notice     login failed: the person said no (access_denied); what now? nothing to do: the person said no",
         "browser    has its page, 200",
     ]);
     assert!(!run.output.contains("Authorized Idle\n"), "{}", run.output);
@@ -81,7 +81,7 @@ fn a_login_that_nobody_comes_to_times_out() {
         "state      Unauthorized Idle",
         "action     Persist",
         "notice     login failed: nobody came back from the browser in time",
-        "what now? sign_in",
+        "what now? sign in again",
     ]);
     run.shows_no_secret();
 }
