@@ -12,12 +12,12 @@
 //! - The API is below `https://discord.com/api`. An app's own token
 //!   ([`ClientCredentials`](crate::session::ClientCredentials)) is its owner's.
 
+use crate::provider::Provider;
 use crate::provider::client::{Client, ClientBuilder};
-use crate::provider::{Provider, ProviderBuilder};
 
 /// Discord's endpoints and rules.
-pub fn provider() -> ProviderBuilder {
-    Provider::builder(
+pub fn provider() -> Provider {
+    Provider::new(
         "https://discord.com/oauth2/authorize",
         "https://discord.com/api/oauth2/token",
     )

@@ -23,8 +23,8 @@
 //! - Revocation is not RFC 7009's but an API of GitHub's own, so a log-out does not tell it.
 //!   <https://docs.github.com/en/rest/apps/oauth-applications#delete-an-app-token>
 
+use crate::provider::Provider;
 use crate::provider::client::{Client, ClientBuilder};
-use crate::provider::{Provider, ProviderBuilder};
 use crate::wire::repair::RepairStep;
 use crate::wire::token_request::ClientAuth;
 
@@ -63,8 +63,8 @@ const INCLUDED: [(&str, &[&str]); 11] = [
 ];
 
 /// GitHub's endpoints and rules.
-pub fn provider() -> ProviderBuilder {
-    let mut provider = Provider::builder(
+pub fn provider() -> Provider {
+    let mut provider = Provider::new(
         "https://github.com/login/oauth/authorize",
         "https://github.com/login/oauth/access_token",
     )

@@ -16,20 +16,20 @@
 //! - Scopes are URLs, and a person may grant some of them only. `email` and `profile` come back as
 //!   URLs, which is known here (<https://github.com/requests/requests-oauthlib/issues/387>).
 //! - Each API has an origin of its own. Those of the person's profile and of `www.googleapis.com` are
-//!   here; add another with [`api_origin`](crate::ProviderBuilder::api_origin).
+//!   here; add another with [`api_origin`](crate::Provider::api_origin).
 //! - The redirect carries an `iss`, which is compared (RFC 9207). It is not documented, so it is not
 //!   insisted on (<https://github.com/TheBitPoets/2cornot2c/issues/607>).
 //! - Revocation ends the person's consent to the whole app, its other tokens included.
 //!   <https://developers.google.com/identity/protocols/oauth2/native-app#tokenrevoke>
 
+use crate::provider::Provider;
 use crate::provider::client::{Client, ClientBuilder};
-use crate::provider::{Provider, ProviderBuilder};
 use crate::wire::token_request::ClientAuth;
 
 /// Google's endpoints and rules, as <https://accounts.google.com/.well-known/openid-configuration> has
 /// them.
-pub fn provider() -> ProviderBuilder {
-    Provider::builder(
+pub fn provider() -> Provider {
+    Provider::new(
         "https://accounts.google.com/o/oauth2/v2/auth",
         "https://oauth2.googleapis.com/token",
     )

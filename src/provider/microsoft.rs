@@ -23,20 +23,20 @@
 //!   helps, so they are read as `invalid_grant`; the description, which begins with `AADSTS`, stays.
 //!   <https://learn.microsoft.com/en-us/entra/identity-platform/v2-oauth2-auth-code-flow#error-codes-for-token-endpoint-errors>
 //! - An access token is for one API. Here that is Microsoft Graph; for another use its scopes and
-//!   [`api_origin`](crate::ProviderBuilder::api_origin).
+//!   [`api_origin`](crate::Provider::api_origin).
 //! - There is no revocation endpoint, and no `iss` in the redirect that the documentation knows of.
 
+use crate::provider::Provider;
 use crate::provider::client::{Client, ClientBuilder};
-use crate::provider::{Provider, ProviderBuilder};
 use crate::wire::repair::RepairStep;
 use crate::wire::token_request::ClientAuth;
 
 /// Microsoft's endpoints and rules for a tenant: `common`, `organizations`, `consumers`, an id or a
 /// domain.
-pub fn provider(tenant: &str) -> ProviderBuilder {
+pub fn provider(tenant: &str) -> Provider {
     let endpoint = |name| format!("https://login.microsoftonline.com/{tenant}/oauth2/v2.0/{name}");
     let sign_in = |error| RepairStep::error_code("error", error, "invalid_grant");
-    Provider::builder(endpoint("authorize"), endpoint("token"))
+    Provider::new(endpoint("authorize"), endpoint("token"))
         .api_origin("https://graph.microsoft.com")
         .localhost_redirects()
         .unlisted_scope("offline_access")

@@ -20,32 +20,37 @@ use crate::wire::repair::RepairStep;
 use crate::wire::scope::Scopes;
 
 /// An authorization server, as data. [`spotify`], [`github`], [`google`], [`microsoft`], [`discord`] and
-/// [`twitch`] have one each; [`Provider::builder`] makes any other.
+/// [`twitch`] have one each; [`Provider::new`] makes any other.
+/// [`ClientBuilder::build`](crate::ClientBuilder::build) checks it.
 ///
 /// ```
+/// use authflow::{Client, Provider};
+///
 /// # fn main() -> Result<(), authflow::ConfigError> {
-/// let provider = authflow::Provider::builder(
-///     "https://as.example/authorize",
-///     "https://as.example/token",
-/// )
-/// .issuer("https://as.example")
-/// .api_origin("https://api.example")
-/// .build()?;
+/// let provider = Provider::new("https://as.example/authorize", "https://as.example/token")
+///     .issuer("https://as.example")
+///     .api_origin("https://api.example");
+/// let client = Client::builder(provider, "your-client-id").build()?;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "AuthUrl")]
+#[doc(alias = "TokenUrl")]
+#[doc(alias = "authorization server")]
 #[derive(Clone, Debug)]
+#[must_use]
 pub struct Provider {
-    pub(crate) authorization_endpoint: Endpoint,
-    pub(crate) token_endpoint: Endpoint,
-    pub(crate) revocation_endpoint: Option<Endpoint>,
-    pub(crate) issuer: Option<String>,
-    pub(crate) iss_required: bool,
-    pub(crate) redirects: RedirectRules,
-    pub(crate) refresh_token_lifetime: Option<Duration>,
-    pub(crate) api_origins: Vec<String>,
-    pub(crate) repairs: Vec<RepairStep>,
+    authorization_endpoint: String,
+    token_endpoint: String,
+    revocation_endpoint: Option<String>,
+    issuer: Option<String>,
+    iss_required: bool,
+    redirects: RedirectRules,
+    refresh_token_lifetime: Option<Duration>,
+    api_origins: Vec<String>,
+    repairs: Vec<RepairStep>,
     unnamed_scopes: Vec<UnnamedScope>,
+    http_on_loopback: bool,
 }
 
 /// A scope that answers leave out although it is granted.
@@ -58,11 +63,11 @@ struct UnnamedScope {
 
 impl Provider {
     /// A provider from its authorization endpoint and its token endpoint (RFC 6749 section 3).
-    pub fn builder(
+    pub fn new(
         authorization_endpoint: impl Into<String>,
         token_endpoint: impl Into<String>,
-    ) -> ProviderBuilder {
-        ProviderBuilder {
+    ) -> Self {
+        Self {
             authorization_endpoint: authorization_endpoint.into(),
             token_endpoint: token_endpoint.into(),
             revocation_endpoint: None,
@@ -77,44 +82,6 @@ impl Provider {
         }
     }
 
-    /// The name that tokens are bound to: the issuer, or else the token endpoint.
-    #[must_use]
-    pub fn id(&self) -> &str {
-        let token_endpoint = self.token_endpoint.as_str();
-        self.issuer.as_deref().unwrap_or(token_endpoint)
-    }
-
-    /// The origins of the provider's API: where its bearer tokens may go.
-    pub fn api_origins(&self) -> impl Iterator<Item = &str> {
-        self.api_origins.iter().map(String::as_str)
-    }
-
-    /// Whether `scope`, which an answer did not name, is granted all the same.
-    pub(crate) fn implies(&self, scope: &str, granted: &Scopes) -> bool {
-        let says = |by: &String| granted.contains(by);
-        let mut unnamed = self.unnamed_scopes.iter();
-        unnamed.any(|known| known.scope == scope && known.by.as_ref().is_none_or(says))
-    }
-}
-
-/// Builds a [`Provider`]. Everything is checked by [`build`](Self::build).
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct ProviderBuilder {
-    authorization_endpoint: String,
-    token_endpoint: String,
-    revocation_endpoint: Option<String>,
-    issuer: Option<String>,
-    iss_required: bool,
-    redirects: RedirectRules,
-    refresh_token_lifetime: Option<Duration>,
-    api_origins: Vec<String>,
-    repairs: Vec<RepairStep>,
-    unnamed_scopes: Vec<UnnamedScope>,
-    http_on_loopback: bool,
-}
-
-impl ProviderBuilder {
     /// The issuer. An `iss` in the redirect must be equal to it (RFC 9207), and saved logins are
     /// bound to it.
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
@@ -207,12 +174,9 @@ impl ProviderBuilder {
         Endpoint::parse(name, address, self.http_on_loopback)
     }
 
-    /// The provider.
-    ///
-    /// # Errors
     /// [`ConfigError`] for an endpoint that is not `https`, has userinfo or a fragment, or sets a
     /// parameter of the login's own; for `iss_required` without an issuer.
-    pub fn build(self) -> Result<Provider, ConfigError> {
+    pub(crate) fn check(self) -> Result<CheckedProvider, ConfigError> {
         let endpoint = |name, address: &str| self.endpoint(name, address);
         let authorization_endpoint =
             endpoint("authorization endpoint", &self.authorization_endpoint)?;
@@ -247,7 +211,7 @@ impl ProviderBuilder {
                 });
             }
         }
-        Ok(Provider {
+        Ok(CheckedProvider {
             authorization_endpoint,
             token_endpoint,
             revocation_endpoint,
@@ -259,5 +223,35 @@ impl ProviderBuilder {
             repairs: self.repairs,
             unnamed_scopes: self.unnamed_scopes,
         })
+    }
+}
+
+/// A provider whose parts can be used as they are.
+#[derive(Clone, Debug)]
+pub(crate) struct CheckedProvider {
+    pub(crate) authorization_endpoint: Endpoint,
+    pub(crate) token_endpoint: Endpoint,
+    pub(crate) revocation_endpoint: Option<Endpoint>,
+    pub(crate) issuer: Option<String>,
+    pub(crate) iss_required: bool,
+    pub(crate) redirects: RedirectRules,
+    pub(crate) refresh_token_lifetime: Option<Duration>,
+    pub(crate) api_origins: Vec<String>,
+    pub(crate) repairs: Vec<RepairStep>,
+    unnamed_scopes: Vec<UnnamedScope>,
+}
+
+impl CheckedProvider {
+    /// The name that tokens are bound to: the issuer, or else the token endpoint.
+    pub(crate) fn id(&self) -> &str {
+        let token_endpoint = self.token_endpoint.as_str();
+        self.issuer.as_deref().unwrap_or(token_endpoint)
+    }
+
+    /// Whether `scope`, which an answer did not name, is granted all the same.
+    pub(crate) fn implies(&self, scope: &str, granted: &Scopes) -> bool {
+        let says = |by: &String| granted.contains(by);
+        let mut unnamed = self.unnamed_scopes.iter();
+        unnamed.any(|known| known.scope == scope && known.by.as_ref().is_none_or(says))
     }
 }

@@ -24,8 +24,8 @@
 //!   say that it [failed](crate::session::Revocation::Failed) for the refresh token.
 //!   <https://dev.twitch.tv/docs/authentication/revoke-tokens/>
 
+use crate::provider::Provider;
 use crate::provider::client::{Client, ClientBuilder};
-use crate::provider::{Provider, ProviderBuilder};
 use crate::wire::repair::RepairStep;
 use crate::wire::token_request::ClientAuth;
 
@@ -38,8 +38,8 @@ const MESSAGES: [(&str, &str); 4] = [
 ];
 
 /// Twitch's endpoints and rules.
-pub fn provider() -> ProviderBuilder {
-    let mut provider = Provider::builder(
+pub fn provider() -> Provider {
+    let mut provider = Provider::new(
         "https://id.twitch.tv/oauth2/authorize",
         "https://id.twitch.tv/oauth2/token",
     )

@@ -36,6 +36,8 @@ pub(super) type IgnoredHook = Box<dyn FnMut(&IgnoredCallback) + Send>;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "prompt_for_token")]
+#[doc(alias = "InstalledFlowAuthenticator")]
 #[must_use]
 pub struct Login {
     client: ClientBuilder,
@@ -249,7 +251,7 @@ impl Login {
         PendingLogin::new(session)
     }
 
-    /// Goes on with a login that was begun elsewhere, from [`PendingLogin::save`].
+    /// Goes on with a login that was begun elsewhere, from [`PendingLogin::snapshot`].
     ///
     /// # Errors
     /// [`Error::Store`] if it can't be used, by this client for instance; [`Error::CallbackIgnored`] if

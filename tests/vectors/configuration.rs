@@ -29,7 +29,7 @@ enum RedirectProvider {
 #[test]
 fn redirect_uris() {
     check("redirect_uris", |row: &RedirectRow, faults| {
-        let custom = Provider::builder(AUTHORIZE, TOKEN);
+        let custom = Provider::new(AUTHORIZE, TOKEN);
         let client = match &row.provider {
             RedirectProvider::Known(known) => known.client(),
             RedirectProvider::Custom => Client::builder(custom, "client-1"),
@@ -67,13 +67,13 @@ enum EndpointKind {
 fn endpoints() {
     check("endpoints", |row: &EndpointRow, faults| {
         let mut provider = match row.kind {
-            EndpointKind::Authorization => Provider::builder(&row.url, TOKEN),
-            EndpointKind::Token => Provider::builder(AUTHORIZE, &row.url),
+            EndpointKind::Authorization => Provider::new(&row.url, TOKEN),
+            EndpointKind::Token => Provider::new(AUTHORIZE, &row.url),
         };
         if row.loopback_http {
             provider = provider.dangerously_allow_http_on_loopback();
         }
-        match provider.clone().build() {
+        match Client::builder(provider.clone(), "client-1").build() {
             Err(error) => {
                 faults.same("ok", false, row.ok);
                 let text = error.to_string();
