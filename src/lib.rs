@@ -25,8 +25,20 @@
 //! ```
 //!
 //! In Spotify's dashboard, register the redirect URI `http://127.0.0.1/callback`, without a port. Any
-//! other provider is a [`Provider::new`]. To try it all without one, run the example `login`: it
+//! other provider is a [`Provider`]: [`github`], [`google`], [`microsoft`], [`discord`] and [`twitch`] are
+//! here, and [`Provider::new`] makes more. To try it all without one, run the example `login`: it
 //! brings a fake provider along (feature `testing`).
+//!
+//! # Where to read on
+//!
+//! 1. **To use it**, one of the [guides](guide): for programs with a [window](guide::desktop), a
+//!    [command line](guide::terminal), machines [without a browser](guide::headless), other
+//!    [providers](guide::providers), or for those who [come from elsewhere](guide::migration).
+//! 2. **To know the parts that most programs need**: [`Login`] begins, [`Session`] goes on,
+//!    [`session::Store`] keeps, and [`WhatNow`] is what to do when something fails.
+//! 3. **To drive it yourself**: the machine, right below, then [`AuthFlow`] with its table of
+//!    transitions, [`Event`], [`Action`], [`Notice`].
+//! 4. **To trust it**: [what is defended](guide::threat_model), and what is not.
 //!
 //! # The machine
 //!
@@ -140,11 +152,6 @@
 //! | `testing` | | [`testing`]: a fake provider, and a person to click in it |
 //!
 //! [`Login`] and [`Session`] need `ureq`, `loopback` and `os-rng`; they bring [`session::FileStore`].
-//!
-//! # Coming from elsewhere
-//!
-//! The guide [`migration`](guide::migration) has the counterpart of each part of SpotifyAPI-NET, and,
-//! shorter, of `oauth2`, `rspotify` and `librespot-oauth`.
 //!
 //! # What is left out
 //!
