@@ -33,6 +33,8 @@ pub mod headless {}
 #[doc = include_str!("providers.md")]
 pub mod providers {}
 
+/// What is defended, against whom, by what; and what is not.
+///
 // No second copy: it is read where the code is, too.
 #[doc = include_str!("../../SECURITY.md")]
 pub mod threat_model {}
