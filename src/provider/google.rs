@@ -3,8 +3,9 @@
 //! - Register at <https://console.cloud.google.com/auth/clients>. For a program on a person's machine
 //!   choose "Desktop app": it gets a secret that is no secret, and that has to be sent all the same.
 //!   <https://developers.google.com/identity/protocols/oauth2/native-app>
-//! - Redirect URIs of a desktop app: `http://127.0.0.1` or `http://[::1]` with any port and path, without
-//!   being registered (same page). Of a web application: `https`, exactly as registered.
+//! - Redirect URIs of a desktop app: `http://127.0.0.1` or `http://[::1]` with any port, without being
+//!   registered (same page, which says nothing of paths; they are in wide use). Of a web application:
+//!   `https`, exactly as registered.
 //! - A refresh token comes with the first consent only, unless the person is asked again and the access
 //!   is "offline". [`client`] asks for both (`access_type`, `prompt`), because a browser opens only when
 //!   a refresh token is wanted. For another `prompt` begin with [`Client::builder`] and [`provider`].

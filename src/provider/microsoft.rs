@@ -1,9 +1,9 @@
 //! Microsoft's identity platform (Entra ID), as its documentation describes it.
 //!
 //! - Register at <https://entra.microsoft.com>, under "App registrations". For a program on a person's
-//!   machine add the platform "Mobile and desktop applications", and allow public client flows: then
-//!   there is no secret. The type "SPA" is for programs in a web page; its refresh tokens end after a
-//!   day.
+//!   machine add the platform "Mobile and desktop applications": then there is no secret. The type "SPA"
+//!   is for programs in a web page; its refresh tokens end after a day.
+//!   <https://learn.microsoft.com/en-us/entra/identity-platform/scenario-desktop-app-registration>
 //! - The tenant says who may log in: `common` (anybody), `organizations` (work and school), `consumers`
 //!   (personal accounts), or one organization's id or domain.
 //!   <https://learn.microsoft.com/en-us/entra/identity-platform/v2-oauth2-auth-code-flow>

@@ -50,6 +50,7 @@ enum Repair {
     StripCallback(bool),
     ErrorsArray(bool),
     BearerAlias(String),
+    ErrorCode(String, String, String),
 }
 
 impl Repair {
@@ -66,6 +67,9 @@ impl Repair {
                 RepairStep::ErrorsArray
             }
             Self::BearerAlias(name) => RepairStep::bearer_alias(name.clone()),
+            Self::ErrorCode(member, says, code) => {
+                RepairStep::error_code(member.clone(), says.clone(), code.clone())
+            }
         }
     }
 }
