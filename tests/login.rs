@@ -14,11 +14,11 @@ use authflow::session::{Error, MemoryStore, Store as _, StoreError, StoreErrorKi
 use authflow::testing::{Answer, Endpoint, FakeProvider, Fault, Person, RecordedRequest, Rotation};
 use authflow::{
     AuthFlow, Cause, Client, ClientAuth, ConfigError, Event, Failure, Login, LoginSecrets, Phase,
-    Provider, RestoreError, Session, State, Timestamp, TransportErrorKind, WhatNow,
+    Provider, RestoreError, Scopes, Session, State, Timestamp, TransportErrorKind, WhatNow,
 };
 use support::login::{
-    TestStore, counter, edited, expired, json, logged_in, login, parameter, person, person_after,
-    store_error,
+    TestStore, counter, edited, expired, hour, json, logged_in, login, parameter, person,
+    person_after, saved, store_error,
 };
 use support::raw::{PATIENCE, ask, lock, navigation, within};
 
@@ -526,6 +526,25 @@ fn a_stored_login_of_fewer_scopes_asks_again_and_is_kept_if_the_answer_is_no() {
     assert!(page.body().contains("You are logged in"));
     assert!(token.scopes().contains("user-read-email"));
     assert_ne!(store.refresh_token(), old);
+}
+
+#[test]
+fn a_scope_that_is_granted_without_being_named_opens_no_browser() {
+    let resumes = |rules: fn(Provider) -> Provider, granted: &[&str]| {
+        let provider = Provider::new("https://as.example/authorize", "https://as.example/token");
+        let client = Client::builder(rules(provider), "client-1").scopes(["mail", "offline"]);
+        let tokens = hour().scopes(Scopes::new(granted).unwrap());
+        let store = TestStore::with(saved(client.clone(), tokens, Timestamp::now()));
+        login(client).store(store).resume().unwrap().is_some()
+    };
+    assert!(resumes(|rules| rules, &["mail", "offline"]));
+    assert!(!resumes(|rules| rules, &["mail"]));
+    assert!(resumes(|rules| rules.unlisted_scope("offline"), &["mail"]));
+    assert!(!resumes(|rules| rules.unlisted_scope("offline"), &[]));
+    let implied = |rules: Provider| rules.implied_scope("mail", "all").unlisted_scope("offline");
+    assert!(resumes(implied, &["all"]));
+    assert!(resumes(implied, &["mail"]));
+    assert!(!resumes(implied, &["some"]));
 }
 
 #[test]
