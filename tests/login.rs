@@ -506,6 +506,30 @@ fn a_stored_login_that_has_expired_is_refreshed_without_a_word() {
 }
 
 #[test]
+fn a_stored_login_that_the_server_refuses_in_words_of_its_own_asks_again() {
+    let provider = FakeProvider::start().unwrap();
+    let (_, store) = logged_in(&provider);
+    let stored = expired(&store.last());
+    let fault = |body: &str| Fault::Custom {
+        status: 400,
+        headers: Vec::new(),
+        body: body.into(),
+    };
+    provider.fault(Endpoint::Token, fault(r#"{"error":"grant_gone"}"#));
+    let store = TestStore::with(stored.clone());
+    let (opener, sight) = person(Answer::Allow);
+    let again = login(provider.client()).store(store.clone()).opener(opener);
+    again.run().unwrap();
+    drop(sight);
+    assert_eq!(provider.requests(Endpoint::Token).len(), 3, "and it was exchanged");
+    // A fault of the configuration is not the person's to mend.
+    provider.fault(Endpoint::Token, fault(r#"{"error":"invalid_client"}"#));
+    let store = TestStore::with(stored);
+    let error = silently(&provider, &store).unwrap_err();
+    assert_eq!(error.what_now(), WhatNow::Configuration);
+}
+
+#[test]
 fn a_stored_login_of_fewer_scopes_asks_again_and_is_kept_if_the_answer_is_no() {
     let provider = FakeProvider::start().unwrap();
     let (_, store) = logged_in(&provider);

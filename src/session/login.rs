@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::driver::http::Http;
 use crate::driver::loopback::{Loopback, LoopbackBuilder, Pages};
+use crate::error::WhatNow;
 use crate::flow::event::{Event, TokenSet};
 use crate::flow::snapshot::Snapshot;
 use crate::flow::{AuthFlow, State};
@@ -347,7 +348,8 @@ impl Session {
         }
         match token {
             Ok(token) => Ok(token.missing_scopes().next().is_none()),
-            Err(Error::SignIn(_)) => Ok(false),
+            // Also what the server has no standard code for: it keeps refusing until somebody signs in.
+            Err(error) if error.what_now() == WhatNow::SignIn => Ok(false),
             Err(error) => Err(error),
         }
     }
