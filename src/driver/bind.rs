@@ -58,10 +58,12 @@ impl LoopbackBuilder {
     /// Makes the redirect URI `http://localhost:PORT/path`, for providers that take nothing else
     /// ([`Provider::localhost_redirects`](crate::Provider::localhost_redirects)). A browser may take the
     /// name for either loopback address, so this listens on 127.0.0.1 and `[::1]`, at the same port, and
-    /// on 127.0.0.1 alone on a machine without IPv6. In place of [`ipv6`](Self::ipv6).
+    /// on 127.0.0.1 alone on a machine without IPv6 (RFC 8252 section 7.3). In place of
+    /// [`ipv6`](Self::ipv6).
     ///
-    /// It is NOT RECOMMENDED (RFC 8252 section 8.3): a hosts file, a resolver or a proxy may lead the
-    /// name elsewhere, and the code with it. An address needs none of them.
+    /// It is NOT RECOMMENDED (section 8.3). Other interfaces are never listened on, which is the first
+    /// reason there. The others stay: a hosts file, a resolver or a proxy may lead the name elsewhere,
+    /// and the code with it.
     pub fn localhost(mut self) -> Self {
         self.host = Host::Localhost;
         self
