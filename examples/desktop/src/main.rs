@@ -115,7 +115,8 @@ impl eframe::App for Window {
             ctx.send_viewport_cmd(egui::ViewportCommand::Title(title(screen.state)));
         }
         if let Some(trace) = &mut self.trace {
-            trace.say(&screen, &painted, ctx.pixels_per_point());
+            let serial = self.model.token_serial(Timestamp::now());
+            trace.say(&screen, serial, &painted, ctx.pixels_per_point());
         }
         if !painted.presses.is_empty() {
             for press in painted.presses {
@@ -123,6 +124,9 @@ impl eframe::App for Window {
             }
             // What it has changed is to be seen in the next frame.
             ctx.request_repaint();
+        }
+        if ctx.input_mut(|input| input.consume_key(egui::Modifiers::COMMAND, egui::Key::Q)) {
+            ctx.send_viewport_cmd(egui::ViewportCommand::Close);
         }
         let wake_in = self.model.wake_in(Timestamp::now());
         ctx.request_repaint_after(match screen.counts_down {
@@ -158,7 +162,7 @@ struct Trace {
 }
 
 impl Trace {
-    fn say(&mut self, screen: &Screen, painted: &paint::Painted, scale: f32) {
+    fn say(&mut self, screen: &Screen, token: Option<u64>, painted: &paint::Painted, scale: f32) {
         self.frame += 1;
         let places: serde_json::Map<_, _> = painted
             .places
@@ -183,11 +187,13 @@ impl Trace {
         let seen = serde_json::json!({
             "state": screen.state,
             "heading": screen.heading,
+            "text": screen.text,
             "banner": banner.map(|banner| &banner.title),
             "detail": banner.and_then(|banner| banner.detail.as_ref()),
             "person": person.map(|person| &person.name),
             "granted": scopes(true),
             "missing": scopes(false),
+            "token": token,
             "places": places,
         });
         let line = seen.to_string();

@@ -209,6 +209,12 @@ impl Model {
         self.is_saving
     }
 
+    /// Which token there is, by a number that says nothing about it.
+    pub fn token_serial(&self, now: Timestamp) -> Option<u64> {
+        let token = self.flow.access_token(now)?;
+        Some(token.serial().as_u64())
+    }
+
     fn is_held_up(&self) -> bool {
         self.is_saving || self.save_error.is_some()
     }

@@ -320,8 +320,11 @@ fn buttons(ui: &mut Ui, screen: &Screen, palette: &Palette, painted: &mut Painte
                     .fill(palette.card)
                     .stroke(Stroke::new(1.0, palette.line)),
             };
-            let response = ui.add(button);
-            painted.places.push((name(press).to_owned(), response.rect));
+            let is_enabled = screen.disabled != Some(press);
+            let response = ui.add_enabled(is_enabled, button);
+            if is_enabled {
+                painted.places.push((name(press).to_owned(), response.rect));
+            }
             if response.clicked() {
                 painted.presses.push(press);
             }

@@ -35,6 +35,8 @@ pub struct Screen {
     pub scopes: Vec<Scope>,
     /// The first is the one that is meant.
     pub buttons: Vec<(Press, &'static str)>,
+    /// It stays where it is, so that no other comes under a finger that is already on its way.
+    pub disabled: Option<Press>,
     /// Something on it counts seconds.
     pub counts_down: bool,
 }
@@ -68,6 +70,7 @@ impl Screen {
             facts: Vec::new(),
             scopes: Vec::new(),
             buttons: Vec::new(),
+            disabled: None,
             counts_down: false,
         }
     }
@@ -300,8 +303,9 @@ impl Model {
         let is_refreshing = self.flow.activity() == Activity::Refreshing;
         if !self.flow.can_refresh() {
             screen.buttons.push((Press::LogIn, "Log in again"));
-        } else if !is_refreshing {
+        } else {
             screen.buttons.push((Press::Refresh, "Refresh now"));
+            screen.disabled = (is_refreshing || self.is_saving).then_some(Press::Refresh);
         }
         if matches!(self.me, Me::Failed(_)) && screen.tone == Tone::Good {
             screen.buttons.push((Press::AskAgain, "Ask again who I am"));
