@@ -18,11 +18,14 @@ brings along. For any other provider, say:
   --me URL                 the API's answer to who is logged in
   --scopes 'ONE TWO'       what to ask for
   --revoke URL             the revocation endpoint, if there is one
+  --refresh-token-days N   how long its refresh tokens last, if that is known
   --store FILE             where to keep the login
   --port PORT              where the browser comes back to; a free one by default
   --login-timeout SECONDS  how long to wait for the browser; 300 by default
   --theme light|dark       the desktop's by default
   --trace                  says on standard output what is to be seen, for tests";
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub struct Config {
     pub client: Arc<Client>,
@@ -45,6 +48,7 @@ struct Options {
     me: Option<String>,
     scopes: Option<String>,
     revoke: Option<String>,
+    refresh_token_days: Option<u32>,
     store: Option<String>,
     port: Option<u16>,
     login_timeout: Option<u64>,
@@ -89,6 +93,9 @@ impl Options {
                 "--me" => options.me = Some(value()?),
                 "--scopes" => options.scopes = Some(value()?),
                 "--revoke" => options.revoke = Some(value()?),
+                "--refresh-token-days" => {
+                    options.refresh_token_days = Some(number(&name, &value()?)?);
+                }
                 "--store" => options.store = Some(value()?),
                 "--port" => options.port = Some(number(&name, &value()?)?),
                 "--login-timeout" => options.login_timeout = Some(number(&name, &value()?)?),
@@ -123,6 +130,9 @@ impl Options {
         if let Some(revoke) = &self.revoke {
             provider = provider.revocation_endpoint(revoke);
         }
+        if let Some(days) = self.refresh_token_days {
+            provider = provider.refresh_token_lifetime(DAY.saturating_mul(days));
+        }
         // Plain http is for test servers on this machine; the library refuses it elsewhere.
         if authorize.starts_with("http://") {
             provider = provider.dangerously_allow_http_on_loopback();
@@ -143,8 +153,7 @@ impl Options {
         let started = FakeProvider::builder().with_revocation().start();
         let fake = started.map_err(|error| format!("the fake provider does not start: {error}"))?;
         // As Spotify's, its refresh tokens last for six months.
-        let months = Duration::from_secs(181 * 24 * 60 * 60);
-        let provider = fake.provider().refresh_token_lifetime(months);
+        let provider = fake.provider().refresh_token_lifetime(DAY * 181);
         let client = Client::builder(provider, fake.client_id());
         let me = fake.me_url();
         // It knows nobody any more at the next start, so nothing needs to be kept.

@@ -53,7 +53,7 @@ fn run(config: Config) -> eframe::Result {
     let options = eframe::NativeOptions {
         viewport: egui::ViewportBuilder::default()
             .with_title(title("Starting"))
-            .with_inner_size([520.0, 560.0])
+            .with_inner_size([520.0, 620.0])
             .with_min_inner_size([360.0, 320.0]),
         ..Default::default()
     };

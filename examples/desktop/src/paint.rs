@@ -241,6 +241,9 @@ fn show_person(ui: &mut Ui, person: &Result<Person, String>, palette: &Palette) 
         ui.add_space(4.0);
         ui.vertical(|ui| match person {
             Ok(person) => {
+                if person.detail.is_none() {
+                    ui.add_space(9.0);
+                }
                 ui.label(RichText::new(&person.name).strong());
                 if let Some(detail) = &person.detail {
                     ui.label(RichText::new(detail).small().weak());
@@ -283,6 +286,7 @@ fn facts(ui: &mut Ui, screen: &Screen, palette: &Palette) {
             ui.add_space(2.0);
         }
         ui.label(RichText::new("What you allowed").weak());
+        ui.add_space(2.0);
         ui.horizontal_wrapped(|ui| {
             ui.spacing_mut().item_spacing = Vec2::new(6.0, 6.0);
             for scope in &screen.scopes {

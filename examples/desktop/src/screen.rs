@@ -205,7 +205,7 @@ impl Model {
     fn logged_in(&self, now: Timestamp) -> Screen {
         let is_refreshing = self.flow.activity() == Activity::Refreshing;
         let is_ended = self.flow.state() == State::Expired;
-        let text = "This window has a token for the provider's API, and renews it in time.";
+        let text = "The token below is renewed in time, without you.";
         let mut screen = Screen::new("Authorized", Tone::Good, "You are logged in", text);
         if is_ended {
             screen = match (self.flow.can_refresh(), is_refreshing) {
@@ -294,6 +294,7 @@ impl Model {
         let renewal = match (self.flow.can_refresh(), self.flow.sign_in_due()) {
             (true, Some(due)) => words::from_now(due.saturating_since(now)),
             (true, None) => "when the provider asks for it".to_owned(),
+            (false, _) if self.flow.state() == State::Expired => "now".to_owned(),
             (false, _) => "when this token ends".to_owned(),
         };
         screen.facts.push(("Next sign-in", renewal));

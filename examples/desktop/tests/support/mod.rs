@@ -64,7 +64,7 @@ impl Desk {
                 "1",
                 "-screen",
                 "0",
-                "1060x640x24",
+                "1060x700x24",
                 "-nolisten",
                 "tcp",
             ])
@@ -319,15 +319,15 @@ impl<'a> App<'a> {
     pub fn picture(&self, path: &Path) {
         // Without the pointer on a button.
         self.desk
-            .run("xdotool", &["mousemove", "1055", "635", "sleep", "0.4"]);
-        let path = path.display().to_string();
+            .run("xdotool", &["mousemove", "1055", "695", "sleep", "0.4"]);
+        let path = format!("PNG8:{}", path.display());
         let args = [
             "-window",
             &self.window,
+            "-dither",
+            "None",
             "-colors",
-            "64",
-            "-define",
-            "png:exclude-chunks=date,time",
+            "128",
             "-strip",
             &path,
         ];
