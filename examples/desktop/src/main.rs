@@ -138,7 +138,7 @@ impl eframe::App for Window {
     /// The window is gone. What is on its way to the store gets the time to arrive.
     fn on_exit(&mut self, _gl: Option<&eframe::glow::Context>) {
         let closed = Instant::now();
-        while self.model.is_saving() && closed.elapsed() < Duration::from_secs(5) {
+        while self.model.is_saving() && closed.elapsed() < Duration::from_secs(10) {
             thread::sleep(Duration::from_millis(10));
             self.model.pump(Timestamp::now());
         }

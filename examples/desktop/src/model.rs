@@ -5,17 +5,17 @@
 //! out, and the deadline says when to look again. `Persist` stops all that until the keeper has saved.
 
 mod actions;
+mod login;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use authflow::loopback::Page;
-use authflow::session::{StoreError, StoreErrorKind};
+use authflow::session::StoreError;
 use authflow::{
-    AuthFlow, CallbackUrl, Client, Event, Failure, LoginSecrets, Misuse, RedirectUri, RequestId,
-    RevocationRequest, State, Timestamp, TransportError, TransportErrorKind,
+    AuthFlow, CallbackUrl, Client, Event, Failure, Misuse, RedirectUri, RequestId,
+    RevocationRequest, Timestamp, TransportError, TransportErrorKind,
 };
 
 use crate::jobs::{ApiError, Job, Person, Report, Stored};
@@ -66,6 +66,8 @@ pub(crate) struct Login {
     /// Where the last run was listening, if this goes on with its login.
     resumes: Option<String>,
     pub(crate) is_listening: bool,
+    /// The machine has heard of it.
+    pub(crate) is_begun: bool,
     pub(crate) browser: Browser,
     /// What came to the redirect URI and was not the answer.
     pub(crate) stray: Option<String>,
@@ -249,54 +251,6 @@ impl Model {
         self.drain(now);
     }
 
-    /// The listener comes first: its port is part of the redirect URI.
-    fn begin_login(&mut self) {
-        if self.login.is_some() {
-            return;
-        }
-        if let Some(Outcome::Unreadable(_)) = self.outcome {
-            (self.give)(Job::ReplaceStored);
-        }
-        self.outcome = None;
-        self.listen(None);
-    }
-
-    fn listen(&mut self, redirect_uri: Option<String>) {
-        self.attempts += 1;
-        let attempt = self.attempts;
-        self.login = Some(Login {
-            attempt,
-            resumes: redirect_uri.clone(),
-            is_listening: false,
-            browser: Browser::Opening,
-            stray: None,
-        });
-        (self.give)(Job::Listen {
-            attempt,
-            redirect_uri,
-        });
-    }
-
-    fn cancel_login(&mut self, now: Timestamp) {
-        if self.flow.state() != State::AwaitingCode {
-            // The machine has not heard of it yet.
-            return self.finish_login(Page::Failed);
-        }
-        if self.save_error.take().is_some() {
-            // It was never saved, so there is nothing to save either.
-            self.forget_login(now);
-        } else {
-            self.inbox.push_back(Input::Event(Event::CancelLogin));
-        }
-    }
-
-    /// Gives a login up of which the store knows nothing.
-    fn forget_login(&mut self, now: Timestamp) {
-        let _ = self.flow.handle(Event::CancelLogin, now);
-        while self.flow.poll_action().is_some() {}
-        self.finish_login(Page::Failed);
-    }
-
     fn hear(&mut self, report: Report, now: Timestamp) {
         match report {
             Report::Loaded(loaded) => self.start(loaded, now),
@@ -351,90 +305,6 @@ impl Model {
             }
         }
     }
-
-    /// Goes on where the last run has stopped.
-    fn start(&mut self, loaded: Result<Stored, StoreError>, now: Timestamp) {
-        self.is_loading = false;
-        let restored = match loaded {
-            Ok(None) => return,
-            Ok(Some(saved)) => AuthFlow::restore(Arc::clone(&self.client), *saved, now)
-                .map_err(|error| error.to_string()),
-            Err(error) => Err(match error.kind() {
-                StoreErrorKind::Unreadable(_) => error.to_string(),
-                _ => format!("The saved login can't be read: {error}"),
-            }),
-        };
-        match restored {
-            Ok(flow) => self.flow = flow,
-            Err(why) => {
-                self.outcome = Some(Outcome::Unreadable(why));
-                return;
-            }
-        }
-        let is_over = self.flow.deadline().is_some_and(|due| due <= now);
-        match self.flow.authorization_url() {
-            // The last run was closed while its browser was open: it may still come back.
-            Some(url) if !is_over => {
-                let redirect_uri = actions::redirect_uri(url);
-                self.listen(redirect_uri);
-            }
-            Some(_) => self.inbox.push_back(Input::Event(Event::CancelLogin)),
-            None => {}
-        }
-        self.inbox.push_back(Input::Event(Event::Tick));
-        self.last_tick = now;
-        self.ask_me(now);
-    }
-
-    fn listening(&mut self, attempt: u64, redirect_uri: Result<String, String>) {
-        let Some(login) = &mut self.login else { return };
-        if let Some(last) = &login.resumes {
-            // Another program, or another copy of this one, has the port: then that login is not ours.
-            if redirect_uri.as_ref() != Ok(last) {
-                self.inbox.push_back(Input::Event(Event::CancelLogin));
-                return;
-            }
-            login.is_listening = true;
-            login.browser = Browser::Opened;
-            return;
-        }
-        login.is_listening = true;
-        let redirect_uri = redirect_uri.and_then(|uri| {
-            let checked = self.client.redirect_uri(&uri);
-            checked.map_err(|error| error.to_string())
-        });
-        match redirect_uri {
-            Ok(redirect_uri) => self.inbox.push_back(Input::Begin {
-                attempt,
-                redirect_uri,
-            }),
-            Err(why) => {
-                self.outcome = Some(Outcome::NotBegun(why));
-                self.finish_login(Page::Failed);
-            }
-        }
-    }
-
-    fn is_current(&self, attempt: u64) -> bool {
-        self.login
-            .as_ref()
-            .is_some_and(|login| login.attempt == attempt)
-    }
-
-    fn set_browser(&mut self, browser: Browser) {
-        if let Some(login) = &mut self.login {
-            login.browser = browser;
-        }
-    }
-}
-
-/// Fresh for each login.
-fn begin(redirect_uri: RedirectUri) -> Result<Event, String> {
-    let secrets = LoginSecrets::generate().map_err(|error| error.to_string())?;
-    Ok(Event::BeginLogin {
-        secrets,
-        redirect_uri,
-    })
 }
 
 /// What the world has overtaken, such as a Cancel beside the redirect, is no bug.
@@ -446,5 +316,5 @@ fn overtaken(misuse: &Misuse) -> bool {
 }
 
 #[cfg(test)]
-#[path = "model/tests.rs"]
+#[path = "model/login_tests.rs"]
 mod tests;

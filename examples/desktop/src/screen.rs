@@ -1,12 +1,15 @@
 //! What there is to see, without a toolkit: words, and what can be pressed. `paint` draws it.
 
+mod banners;
+
 use std::time::Duration;
 
-use authflow::{Activity, Cause, State, Timestamp, WhatNow};
+use authflow::{Activity, State, Timestamp};
 
 use crate::jobs::Person;
-use crate::model::{Browser, Me, Model, Outcome, Press, TroubleCause};
+use crate::model::{Browser, Me, Model, Outcome, Press};
 use crate::words;
+use banners::{banner_of, state_of, store_advice, trouble_banner};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
@@ -99,6 +102,10 @@ impl Model {
                 screen
             }
             State::AwaitingCode => self.waiting(now),
+            _ if self.login.as_ref().is_some_and(|login| login.is_begun) => {
+                let text = "Your log-in is being saved, before anything is done with it.";
+                Screen::busy("Saving", "Almost there", text)
+            }
             _ if self.login.is_some() => self.preparing(),
             State::Unauthorized => self.logged_out(),
             State::Authorized | State::Expired => self.logged_in(now),
@@ -107,7 +114,7 @@ impl Model {
 
     fn preparing(&self) -> Screen {
         let text = match self.is_saving {
-            true => "Waiting for another copy of this program to finish saving.",
+            true => "Waiting for the place where your log-in is kept.",
             false => "Getting ready for your browser to come back.",
         };
         let mut screen = Screen::busy("Preparing", "One moment", text);
@@ -175,7 +182,7 @@ impl Model {
         );
         screen.buttons = vec![(Press::LogIn, "Log in")];
         if self.is_saving {
-            screen.text = "Removing what was saved…".to_owned();
+            screen.text = "Writing that down, where your log-in is kept…".to_owned();
             screen.is_busy = true;
             screen.buttons.clear();
         }
@@ -346,94 +353,5 @@ impl Model {
             screen.buttons.push((Press::Cancel, "Cancel"));
         }
         screen
-    }
-}
-
-fn store_advice(error: &authflow::session::StoreError) -> &'static str {
-    match error.what_now() {
-        WhatNow::Configuration => "This place can't be used to save",
-        _ => "Saving did not work this time",
-    }
-}
-
-fn state_of(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::LoginFailed(failure) => match (&failure.cause, failure.what_now()) {
-            (_, WhatNow::Denied) => "Denied",
-            (Cause::TimedOut, _) => "Timed out",
-            _ => "Login failed",
-        },
-        Outcome::NotBegun(_) => "Login failed",
-        Outcome::Unreadable(_) => "Saved login unreadable",
-        Outcome::LoggedOut | Outcome::LoggedOutElsewhere | Outcome::NotRevoked(_) => "Logged out",
-    }
-}
-
-fn banner_of(outcome: &Outcome) -> Banner {
-    let (tone, title, text, detail) = match outcome {
-        Outcome::LoginFailed(failure) => {
-            let advice = words::of_login(failure);
-            let tone = match failure.what_now() {
-                WhatNow::Configuration | WhatNow::Bug => Tone::Bad,
-                _ => Tone::Warning,
-            };
-            let detail = Some(failure.to_string());
-            (tone, advice.title, advice.what_now, detail)
-        }
-        Outcome::NotBegun(why) => (
-            Tone::Bad,
-            "The log-in could not begin",
-            "No browser was opened. Mend what is below, then log in again.".to_owned(),
-            Some(why.clone()),
-        ),
-        Outcome::Unreadable(why) => (
-            Tone::Warning,
-            "The saved log-in can't be used",
-            "It stays where it is until a new one has worked.".to_owned(),
-            Some(why.clone()),
-        ),
-        Outcome::NotRevoked(why) => (
-            Tone::Warning,
-            "The provider did not hear of it",
-            "You are logged out here. To be safe, remove this program from your account on the \
-             provider's site."
-                .to_owned(),
-            Some(why.clone()),
-        ),
-        Outcome::LoggedOut | Outcome::LoggedOutElsewhere => {
-            (Tone::Calm, "Logged out", String::new(), None)
-        }
-    };
-    Banner {
-        tone,
-        title: title.to_owned(),
-        text,
-        detail,
-    }
-}
-
-fn trouble_banner(cause: &TroubleCause, again: Option<Duration>) -> Banner {
-    match cause {
-        TroubleCause::Provider(failure) => {
-            let advice = words::of_refresh(failure, again);
-            Banner {
-                tone: Tone::Warning,
-                title: advice.title.to_owned(),
-                text: advice.what_now,
-                detail: Some(failure.to_string()),
-            }
-        }
-        TroubleCause::Store(error) => Banner {
-            tone: Tone::Warning,
-            title: "Not refreshed, because it could not be saved".to_owned(),
-            text: match again {
-                Some(again) => format!(
-                    "You stay logged in. It is tried again {}.",
-                    words::from_now(again)
-                ),
-                None => "You stay logged in. Mend what is below, then refresh.".to_owned(),
-            },
-            detail: Some(error.to_string()),
-        },
     }
 }

@@ -9,10 +9,15 @@ mod smoke {
     use std::thread;
     use std::time::Duration;
 
+    use authflow::session::{FileStore, Store as _};
     use authflow::testing::{FakeProvider, Fault, Person, Rotation};
     use serde_json::{Value, json};
 
     use crate::support::{App, Desk, until};
+
+    fn frame(screen: &Value) -> Option<u64> {
+        screen["frame"].as_u64()
+    }
 
     /// To the end of a login.
     fn log_in(app: &App<'_>, desk: &Desk, nth: usize) {
@@ -119,7 +124,6 @@ mod smoke {
         // The browser waits for its page as long as the exchange goes on.
         let person = thread::spawn(move || Person::allow(&url));
         app.wait_for("Exchanging");
-        let frame = |screen: &Value| screen["frame"].as_u64();
         let first = app.wait("a frame", frame);
         app.wait("ten frames more", |screen| {
             frame(screen).filter(|&frame| frame > first + 10)
@@ -129,6 +133,27 @@ mod smoke {
         app.wait_for("Logged out");
         let page = person.join().unwrap().unwrap();
         assert!(page.body().contains("The login failed"), "{}", page.body());
+    }
+
+    #[test]
+    #[ignore = "needs Xvfb: tests/run"]
+    fn stays_alive_while_somebody_has_the_store() {
+        let (desk, provider) = (Desk::new(), FakeProvider::start().unwrap());
+        let app = desk.start_with(&provider, &[]);
+        app.wait_for("Logged out");
+        let store = FileStore::at(desk.store());
+        let lock = store.lock(Duration::ZERO).unwrap();
+        app.click("log_in");
+        app.wait_for("Preparing");
+        let first = app.wait("a frame", frame);
+        app.wait("ten frames more", |screen| {
+            frame(screen).filter(|&frame| frame > first + 10)
+        });
+        assert_eq!(app.shows("state"), "Preparing");
+        app.click("cancel");
+        app.wait_for("Logged out");
+        drop(lock);
+        log_in(&app, &desk, 0);
     }
 
     #[test]
@@ -179,6 +204,27 @@ mod smoke {
         app.wait_for("Waiting for the browser");
         let page = Person::allow(&url).unwrap();
         assert!(page.body().contains("You are logged in"), "{}", page.body());
+        app.wait_for("Authorized");
+    }
+
+    #[test]
+    #[ignore = "needs Xvfb: tests/run"]
+    fn saves_what_is_being_saved_when_it_is_closed() {
+        let (desk, provider) = (Desk::new(), FakeProvider::start().unwrap());
+        let app = desk.start_with(&provider, &[]);
+        app.click("log_in");
+        let url = desk.opened(0);
+        app.wait_for("Waiting for the browser");
+        let store = FileStore::at(desk.store());
+        let lock = store.lock(Duration::from_secs(30)).unwrap();
+        let person = thread::spawn(move || Person::allow(&url));
+        app.wait_for("Saving");
+        app.press_close();
+        drop(lock);
+        app.has_ended();
+        let _ = person.join().unwrap();
+
+        let app = desk.start_with(&provider, &[]);
         app.wait_for("Authorized");
     }
 

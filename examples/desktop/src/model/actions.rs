@@ -2,14 +2,10 @@
 
 use authflow::loopback::Page;
 use authflow::session::StoreError;
-use authflow::{
-    Action, AuthorizationUrl, Cause, Event, HttpRequest, Notice, RequestId, State, Timestamp,
-    Verdict,
-};
+use authflow::{Action, Cause, Event, HttpRequest, Notice, RequestId, State, Timestamp, Verdict};
 
-use super::{
-    Browser, Input, Me, Model, NOT_SENT, Outcome, Trouble, TroubleCause, begin, overtaken,
-};
+use super::login::begin;
+use super::{Browser, Input, Me, Model, NOT_SENT, Outcome, Trouble, TroubleCause, overtaken};
 use crate::jobs::{Job, Saved, Stored};
 
 impl Model {
@@ -37,7 +33,12 @@ impl Model {
                 attempt,
                 redirect_uri,
             } if self.is_current(attempt) => match begin(redirect_uri) {
-                Ok(event) => self.handle(event, now),
+                Ok(event) => {
+                    self.handle(event, now);
+                    if let Some(login) = &mut self.login {
+                        login.is_begun = true;
+                    }
+                }
                 Err(why) => {
                     self.outcome = Some(Outcome::NotBegun(why));
                     self.finish_login(Page::Failed);
@@ -96,9 +97,12 @@ impl Model {
             .transpose();
         match tokens.map(Option::flatten) {
             Ok(Some(tokens)) => {
+                // A refresh in flight comes first: it will find the same, and say so.
+                if self.flow.handle(Event::AdoptTokens(tokens), now).is_err() {
+                    return;
+                }
                 self.trouble = None;
                 self.outcome = None;
-                self.handle(Event::AdoptTokens(tokens), now);
                 (self.give)(Job::Adopted(stored));
                 if self.me == Me::Unknown {
                     self.ask_me(now);
@@ -183,6 +187,7 @@ impl Model {
             Notice::SessionEnded => {
                 self.finish_login(Page::Failed);
                 self.trouble = None;
+                self.goes_unsaved = false;
                 self.me = Me::Unknown;
                 let revocations = std::mem::take(&mut self.revocations);
                 if !revocations.is_empty() {
@@ -267,11 +272,4 @@ fn is_refresh(request: &HttpRequest) -> bool {
     parameters
         .into_iter()
         .any(|parameter| parameter == "grant_type=refresh_token")
-}
-
-pub(super) fn redirect_uri(url: &AuthorizationUrl) -> Option<String> {
-    let url = url::Url::parse(url.as_str()).ok()?;
-    let mut pairs = url.query_pairs();
-    let (_, value) = pairs.find(|(name, _)| name == "redirect_uri")?;
-    Some(value.into_owned())
 }

@@ -335,9 +335,17 @@ impl<'a> App<'a> {
     }
 
     /// Closes it by its key.
-    pub fn close(mut self) {
+    pub fn close(self) {
+        self.press_close();
+        self.has_ended();
+    }
+
+    pub fn press_close(&self) {
         let key = ["windowfocus", "--sync", &self.window, "key", "ctrl+q"];
         self.desk.run("xdotool", &key);
+    }
+
+    pub fn has_ended(mut self) {
         until("it ends", || self.process.try_wait().unwrap());
     }
 
