@@ -50,8 +50,6 @@ pub struct Model {
     held: Option<u64>,
     /// The store's lock is to be given back once the refresh at hand is saved.
     owes_release: bool,
-    /// The failure at hand only says that a refresh was not sent.
-    is_quiet: bool,
     revocations: Vec<RevocationRequest>,
     pub(crate) outcome: Option<Outcome>,
     pub(crate) trouble: Option<Trouble>,
@@ -169,7 +167,6 @@ impl Model {
             asked: None,
             held: None,
             owes_release: false,
-            is_quiet: false,
             revocations: Vec::new(),
             outcome: None,
             trouble: None,

@@ -54,8 +54,8 @@ impl Model {
                 self.handle(response, now);
             }
             Input::Outdated { id, stored } => {
-                // The machine waits for an answer, and takes no other tokens before it has one.
-                self.is_quiet = true;
+                // The machine waits for an answer, and takes no other tokens before it has one. The notice
+                // of a failure that comes of it is gone before the next frame.
                 self.not_sent(id, now);
                 self.inbox.push_front(Input::Stored(stored));
             }
@@ -66,10 +66,7 @@ impl Model {
                     retry_at: None,
                 });
             }
-            Input::Stored(stored) => {
-                self.is_quiet = false;
-                self.adopt(stored, now);
-            }
+            Input::Stored(stored) => self.adopt(stored, now),
             Input::LogOut => {
                 self.revocations = self.flow.revocation_requests(now).collect();
                 self.outcome = Some(Outcome::LoggedOut);
@@ -160,7 +157,6 @@ impl Model {
                     self.ask_me(now);
                 }
             }
-            Notice::RefreshFailed { .. } if self.is_quiet => {}
             Notice::RefreshFailed { failure, retry_at } => match &mut self.trouble {
                 // Not sent because of the store: that is the reason, and this only says when again.
                 Some(trouble) if matches!(trouble.cause, TroubleCause::Store(_)) => {
