@@ -246,6 +246,9 @@ impl Model {
             screen.banner = Some(trouble_banner(&trouble.cause, again));
             if self.flow.can_refresh() && !is_refreshing {
                 screen.state = "Refresh failing";
+                if !is_ended {
+                    screen.text = "All works as before, until this token ends.".to_owned();
+                }
                 screen.tone = Tone::Warning;
             }
         }
