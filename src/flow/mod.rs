@@ -27,6 +27,7 @@ use crate::wire::authorize::AuthorizationUrl;
 use crate::wire::callback::CallbackUrl;
 use crate::wire::form;
 use crate::wire::http::RequestId;
+use crate::wire::redirect::RedirectUri;
 
 /// One person's login, as a state machine that does no IO.
 ///
@@ -148,7 +149,9 @@ impl AuthFlow {
         self.outbox.pop()
     }
 
-    /// When the next [`Event::Tick`] is useful; `None` if time alone changes nothing.
+    /// When the next [`Event::Tick`] is useful; `None` if time alone changes nothing. A tick too early
+    /// changes nothing either. After the clock was set back, a tick brings the waits back to their length:
+    /// a loop that recomputes its wait at each turn should tick at least every minute.
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
         self.machine.deadline(&self.client)
@@ -188,6 +191,12 @@ impl AuthFlow {
     #[must_use]
     pub fn authorization_url(&self) -> Option<&AuthorizationUrl> {
         self.machine.login.as_ref().map(|login| &login.url)
+    }
+
+    /// The redirect URI of the login under way: where to listen again after a restart.
+    #[must_use]
+    pub fn redirect_uri(&self) -> Option<&RedirectUri> {
+        self.machine.login.as_ref().map(|login| &login.redirect_uri)
     }
 
     /// When the refresh token itself ends, so that the person will have to sign in again, if that is

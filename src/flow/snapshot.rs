@@ -196,8 +196,10 @@ impl Snapshot {
         }))
     }
 
-    /// Only the session: a login that waits for its callback belongs to one process.
-    pub(crate) fn without_login(mut self) -> Self {
+    /// Only the session, for a store that keeps no login which still waits for its callback: it belongs to
+    /// one process.
+    #[must_use]
+    pub fn without_login(mut self) -> Self {
         self.login = None;
         self
     }

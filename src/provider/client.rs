@@ -162,6 +162,7 @@ impl Client {
         };
         HttpRequest {
             id,
+            phase: grant.phase(),
             url: url.as_str().to_owned(),
             authorization,
             body,

@@ -29,6 +29,7 @@ impl RevocationRequest {
         Some(Self {
             http: HttpRequest {
                 id: RequestId(0),
+                phase: Phase::Revocation,
                 url: endpoint.as_str().to_owned(),
                 authorization,
                 body,

@@ -4,6 +4,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+use crate::error::Phase;
 use crate::secret::Secret;
 use crate::time::Timestamp;
 
@@ -35,6 +36,7 @@ impl RequestId {
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpRequest {
     pub(crate) id: RequestId,
+    pub(crate) phase: Phase,
     pub(crate) url: String,
     pub(crate) authorization: Option<Secret>,
     pub(crate) body: Secret,
@@ -46,6 +48,13 @@ impl HttpRequest {
     #[must_use]
     pub fn id(&self) -> RequestId {
         self.id
+    }
+
+    /// What it is for. A refresh is to be sent with the store's lock held where several programs share
+    /// a store, an exchange need not be.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.phase
     }
 
     /// Always `POST` (RFC 6749 section 3.2).
@@ -90,6 +99,7 @@ impl fmt::Debug for HttpRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpRequest")
             .field("id", &self.id)
+            .field("phase", &self.phase)
             .field("method", &self.method())
             .field("url", &self.url)
             .field("deadline", &self.deadline)

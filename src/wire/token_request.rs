@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
+use crate::error::Phase;
 use crate::secret::Secret;
 use crate::wire::callback::AuthorizationCode;
 use crate::wire::form;
@@ -40,6 +41,14 @@ pub(crate) enum Grant<'a> {
 }
 
 impl<'a> Grant<'a> {
+    pub(crate) fn phase(&self) -> Phase {
+        match self {
+            Self::AuthorizationCode { .. } => Phase::Exchange,
+            Self::RefreshToken(_) => Phase::Refresh,
+            Self::ClientCredentials { .. } => Phase::ClientCredentials,
+        }
+    }
+
     /// The body for a backend of the program's own that speaks "token swap": a bare code or refresh
     /// token, and nothing that the backend knows better. The code's verifier goes with it only where
     /// a challenge was sent.

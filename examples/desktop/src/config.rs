@@ -126,7 +126,7 @@ impl Options {
     fn any(self, authorize: &str, token: &str) -> Result<Config, String> {
         let id = self.client_id.clone().ok_or("--client-id is missing")?;
         let me = self.me.clone().ok_or("--me is missing")?;
-        let mut provider = Provider::builder(authorize, token);
+        let mut provider = Provider::new(authorize, token);
         if let Some(revoke) = &self.revoke {
             provider = provider.revocation_endpoint(revoke);
         }

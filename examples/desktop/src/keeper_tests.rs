@@ -1,7 +1,7 @@
 //! Two copies of the program on one store.
 
 use authflow::session::{MemoryStore, StoreErrorKind};
-use authflow::testing::{FakeProvider, Rotation};
+use authflow::testing::{Endpoint, FakeProvider, Rotation};
 use authflow::{Action, AuthFlow, Event, TokenSet};
 
 use super::*;
@@ -117,7 +117,7 @@ fn of_two_copies_one_refreshes() {
 
     // The provider does not know this token, which is all the same here: it was asked.
     assert!(matches!(one.refresh(&request), Report::Refreshed { .. }));
-    assert_eq!(provider.token_requests().len(), 1);
+    assert_eq!(provider.requests(Endpoint::Token).len(), 1);
     // Until the answer is saved, nobody else gets the lock.
     let busy = store.lock(Duration::ZERO).unwrap_err();
     assert_eq!(busy.kind(), StoreErrorKind::Busy);
@@ -130,7 +130,7 @@ fn of_two_copies_one_refreshes() {
     else {
         panic!("the old refresh token was used once more");
     };
-    assert_eq!(provider.token_requests().len(), 1);
+    assert_eq!(provider.requests(Endpoint::Token).len(), 1);
     assert!(store.lock(Duration::ZERO).is_ok());
 }
 
@@ -152,7 +152,7 @@ fn the_end_of_the_session_elsewhere_is_found_at_the_next_refresh() {
         panic!("a session that has ended was refreshed");
     };
     assert!(!stored.has_session());
-    assert!(provider.token_requests().is_empty());
+    assert!(provider.requests(Endpoint::Token).is_empty());
 }
 
 /// A store that has room for what it holds, or has not.
@@ -187,7 +187,7 @@ fn nothing_is_refreshed_that_could_not_be_saved() {
         panic!("it was sent");
     };
     assert_eq!(error.kind(), StoreErrorKind::Full);
-    assert!(provider.token_requests().is_empty());
+    assert!(provider.requests(Endpoint::Token).is_empty());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use authflow::testing::{FakeProvider, Fault, Person};
+use authflow::testing::{Endpoint, FakeProvider, Fault, Person};
 
 use support::{App, Desk};
 
@@ -65,7 +65,7 @@ fn in_theme(theme: &str) {
     app.wait_for("Denied");
     take(&app, &named("denied"));
 
-    provider.fault(Fault::Slow(Duration::from_secs(3)));
+    provider.fault(Endpoint::Token, Fault::Slow(Duration::from_secs(3)));
     app.click("log_in");
     let url = desk.opened(1);
     let person = thread::spawn(move || Person::allow(&url));
@@ -75,17 +75,23 @@ fn in_theme(theme: &str) {
     app.wait("who it is", |screen| screen["person"].as_str().map(|_| ()));
     take(&app, &named("authorized"));
 
-    provider.fault(Fault::TooManyRequests {
-        retry_after: "40".to_owned(),
-    });
+    provider.fault(
+        Endpoint::Token,
+        Fault::TooManyRequests {
+            retry_after: "40".to_owned(),
+        },
+    );
     app.click("refresh");
     app.wait_for("Refresh failing");
     take(&app, &named("refresh-failing"));
 
-    provider.fault(custom(
-        400,
-        r#"{"error":"invalid_grant","error_description":"Refresh token expired"}"#,
-    ));
+    provider.fault(
+        Endpoint::Token,
+        custom(
+            400,
+            r#"{"error":"invalid_grant","error_description":"Refresh token expired"}"#,
+        ),
+    );
     provider.expire_access_tokens();
     app.kill();
     let app = start(&desk);
@@ -99,17 +105,20 @@ fn in_theme(theme: &str) {
     }
     let desk = Desk::new();
     let app = start(&desk);
-    provider.fault(custom(
-        401,
-        r#"{"error":"invalid_client","error_description":"Unknown client"}"#,
-    ));
+    provider.fault(
+        Endpoint::Token,
+        custom(
+            401,
+            r#"{"error":"invalid_client","error_description":"Unknown client"}"#,
+        ),
+    );
     app.click("log_in");
     Person::allow(&desk.opened(0)).unwrap();
     app.wait_for("Login failed");
     take(&app, "login-failed");
 
-    provider.fault(tokens(3600));
-    provider.api_fault(custom(200, r#"{"display_name":"Alice"}"#));
+    provider.fault(Endpoint::Token, tokens(3600));
+    provider.fault(Endpoint::Api, custom(200, r#"{"display_name":"Alice"}"#));
     app.click("log_in");
     Person::allow(&desk.opened(1)).unwrap();
     app.wait("who it is", |screen| screen["person"].as_str().map(|_| ()));

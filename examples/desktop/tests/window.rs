@@ -10,7 +10,7 @@ mod smoke {
     use std::time::Duration;
 
     use authflow::session::{FileStore, Store as _};
-    use authflow::testing::{FakeProvider, Fault, Person, Rotation};
+    use authflow::testing::{Endpoint, FakeProvider, Fault, Person, Rotation};
     use serde_json::{Value, json};
 
     use crate::support::{App, Desk, until};
@@ -41,12 +41,12 @@ mod smoke {
         assert_eq!(app.shows("missing"), json!([]));
 
         app.gets_a_new_token_by(|| app.click("refresh"));
-        assert_eq!(provider.token_requests().len(), 2);
+        assert_eq!(provider.requests(Endpoint::Token).len(), 2);
 
         app.click("log_out");
         app.wait_for("Logged out");
         until("both tokens are revoked", || {
-            (provider.revocation_requests().len() == 2).then_some(())
+            (provider.requests(Endpoint::Revocation).len() == 2).then_some(())
         });
         assert_eq!(provider.live_refresh_tokens(), 0);
         app.close();
@@ -86,7 +86,7 @@ mod smoke {
         until("the port is closed", || {
             Person::allow(&url).is_err().then_some(())
         });
-        assert!(provider.token_requests().is_empty());
+        assert!(provider.requests(Endpoint::Token).is_empty());
     }
 
     #[test]
@@ -117,7 +117,7 @@ mod smoke {
     #[ignore = "needs Xvfb: tests/run"]
     fn stays_alive_while_the_token_endpoint_hangs() {
         let (desk, provider) = (Desk::new(), FakeProvider::start().unwrap());
-        provider.fault(Fault::Slow(Duration::from_secs(600)));
+        provider.fault(Endpoint::Token, Fault::Slow(Duration::from_secs(600)));
         let app = desk.start_with(&provider, &[]);
         app.click("log_in");
         let url = desk.opened(0);
@@ -173,13 +173,13 @@ mod smoke {
         let app = desk.start_with(&provider, &[]);
         app.wait_for("Authorized");
         app.wait("who it is", |screen| screen["person"].as_str().map(|_| ()));
-        assert_eq!(provider.token_requests().len(), 1);
+        assert_eq!(provider.requests(Endpoint::Token).len(), 1);
         app.kill();
 
         provider.expire_access_tokens();
         let app = desk.start_with(&provider, &[]);
         app.wait("who it is", |screen| screen["person"].as_str().map(|_| ()));
-        assert_eq!(provider.token_requests().len(), 2);
+        assert_eq!(provider.requests(Endpoint::Token).len(), 2);
         app.wait_for("Authorized");
         app.kill();
 
@@ -187,7 +187,7 @@ mod smoke {
         provider.expire_access_tokens();
         let app = desk.start_with(&provider, &[]);
         app.wait("who it is", |screen| screen["person"].as_str().map(|_| ()));
-        assert_eq!(provider.token_requests().len(), 3);
+        assert_eq!(provider.requests(Endpoint::Token).len(), 3);
     }
 
     #[test]
@@ -245,7 +245,7 @@ mod smoke {
         other.wait_for("Authorized");
 
         // Both want new tokens at once. If both asked, the second would end the login for both.
-        provider.fault(Fault::Slow(Duration::from_millis(500)));
+        provider.fault(Endpoint::Token, Fault::Slow(Duration::from_millis(500)));
         one.gets_a_new_token_by(|| {
             other.gets_a_new_token_by(|| {
                 one.click("refresh");
@@ -256,7 +256,7 @@ mod smoke {
             app.wait_for("Authorized");
             assert_eq!(app.shows("banner"), Value::Null);
         }
-        assert_eq!(provider.token_requests().len(), 2);
+        assert_eq!(provider.requests(Endpoint::Token).len(), 2);
         assert_eq!(provider.live_refresh_tokens(), 1);
 
         // One logs out; the other finds out when it next wants something.

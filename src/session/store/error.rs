@@ -76,6 +76,7 @@ impl StoreError {
             | Io::ReadOnlyFilesystem
             | Io::NotADirectory
             | Io::IsADirectory
+            | Io::AlreadyExists
             | Io::InvalidFilename => StoreErrorKind::Refused,
             Io::StorageFull | Io::QuotaExceeded | Io::FileTooLarge => StoreErrorKind::Full,
             _ => StoreErrorKind::Other,

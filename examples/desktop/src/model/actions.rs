@@ -2,7 +2,7 @@
 
 use authflow::loopback::Page;
 use authflow::session::StoreError;
-use authflow::{Action, Cause, Event, HttpRequest, Notice, RequestId, State, Timestamp, Verdict};
+use authflow::{Action, Cause, Event, Notice, Phase, RequestId, State, Timestamp, Verdict};
 
 use super::login::begin;
 use super::{Browser, Input, Me, Model, NOT_SENT, Outcome, Trouble, TroubleCause, overtaken};
@@ -132,7 +132,9 @@ impl Model {
                 (self.give)(Job::Open(url));
             }
             Action::Send(request) => {
-                (self.give)(match is_refresh(&request) && !self.goes_unsaved {
+                // A refresh wants the store's lock, an exchange does not.
+                let is_refresh = request.phase() == Phase::Refresh;
+                (self.give)(match is_refresh && !self.goes_unsaved {
                     true => Job::Refresh(request),
                     false => Job::Exchange(request),
                 })
@@ -260,12 +262,4 @@ fn provider_trouble(failure: authflow::Failure, retry_at: Option<Timestamp>) -> 
         cause: TroubleCause::Provider(failure),
         retry_at,
     }
-}
-
-/// A refresh wants the store's lock, an exchange does not.
-fn is_refresh(request: &HttpRequest) -> bool {
-    let parameters = request.body().split('&');
-    parameters
-        .into_iter()
-        .any(|parameter| parameter == "grant_type=refresh_token")
 }

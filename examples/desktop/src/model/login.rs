@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use authflow::loopback::Page;
 use authflow::session::{StoreError, StoreErrorKind};
-use authflow::{AuthFlow, AuthorizationUrl, Event, LoginSecrets, RedirectUri, State, Timestamp};
+use authflow::{AuthFlow, Event, LoginSecrets, RedirectUri, State, Timestamp};
 
 use super::{Browser, Input, Login, Model, Outcome};
 use crate::jobs::{Job, Stored};
@@ -83,11 +83,11 @@ impl Model {
             }
         }
         let is_over = self.flow.deadline().is_some_and(|due| due <= now);
-        match self.flow.authorization_url() {
+        match self.flow.redirect_uri() {
             // The last run was closed while its browser was open: it may still come back.
-            Some(url) if !is_over => {
-                let redirect_uri = redirect_uri_of(url);
-                self.listen(redirect_uri);
+            Some(uri) if !is_over => {
+                let redirect_uri = uri.as_str().to_owned();
+                self.listen(Some(redirect_uri));
             }
             Some(_) => self.inbox.push_back(Input::Event(Event::CancelLogin)),
             None => {}
@@ -146,11 +146,4 @@ pub(super) fn begin(redirect_uri: RedirectUri) -> Result<Event, String> {
         secrets,
         redirect_uri,
     })
-}
-
-fn redirect_uri_of(url: &AuthorizationUrl) -> Option<String> {
-    let url = url::Url::parse(url.as_str()).ok()?;
-    let mut pairs = url.query_pairs();
-    let (_, value) = pairs.find(|(name, _)| name == "redirect_uri")?;
-    Some(value.into_owned())
 }

@@ -30,7 +30,7 @@ struct Rig {
 }
 
 fn client() -> Arc<Client> {
-    let provider = Provider::builder("https://as.example/auth", "https://as.example/token")
+    let provider = Provider::new("https://as.example/auth", "https://as.example/token")
         .revocation_endpoint("https://as.example/revoke")
         .refresh_token_lifetime(HOUR * 24 * 180);
     let client = Client::builder(provider, "client").scopes(["one", "two"]);
