@@ -2,103 +2,29 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::error::Error;
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use authflow::loopback::Page;
 use authflow::{
-    Action, Activity, AuthFlow, Client, Event, Failure, LoginSecrets, Notice, State, Timestamp,
-    Verdict,
+    Action, Activity, AuthFlow, Client, Event, LoginSecrets, Notice, State, Timestamp, Verdict,
 };
-use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Poll, Token};
 
 use crate::browsers::{Arrival, Browsers, state};
 use crate::calls::{Calls, Ended};
+use crate::people::People;
+use crate::plan::{Limits, Outcome, Plan, Report};
 use crate::timers::{Timer, Timers};
-use crate::usage::descriptors;
 
 const LISTENER: Token = Token(0);
 const PEOPLE: Token = Token(1);
 /// A poll may stand still while the computer is suspended, and the deadlines do not: look now and then.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
-
-/// For what is not counted: the poll, the listener, and whatever else the program opens.
-const SPARE: usize = 16;
-
+/// Whoever waits at the door may be let in as soon as others have had their time.
 const AT_THE_DOOR: Duration = Duration::from_millis(100);
-
-/// How many sockets there may be.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Connections of browsers, and of others who come to the listener.
-    pub browsers: usize,
-    /// Calls to the token endpoint.
-    pub calls: usize,
-}
-
-impl Limits {
-    /// As much of it as the system gives at present. Asked beforehand, because browsers that have taken
-    /// the last descriptor would wait for calls that get none.
-    #[must_use]
-    pub fn granted(self) -> Self {
-        let wanted = self.browsers + self.calls;
-        let granted = descriptors(wanted + SPARE).saturating_sub(SPARE).max(2);
-        let calls = (self.calls * granted / wanted.max(1)).clamp(1, self.calls.max(1));
-        let browsers = self.browsers.min(granted - calls);
-        Self { browsers, calls }
-    }
-}
-
-/// Together with the handful that every program has this stays below the 1024 of `ulimit -n`.
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            browsers: 512,
-            calls: 128,
-        }
-    }
-}
-
-/// What is to be done.
-#[derive(Clone, Copy, Debug)]
-pub struct Plan {
-    /// So many, all at once.
-    pub logins: usize,
-    /// So many for each, by the machine's own deadlines. Then it is logged out.
-    pub refreshes: usize,
-    /// The first of them at once for all, when the last login has ended.
-    pub first_at_once: bool,
-}
-
-/// How it ended for one flow.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Logged in, refreshed as often as planned, logged out.
-    Complete,
-    LoginFailed(Failure),
-    RefreshFailed(Failure),
-}
-
-/// What happened.
-#[derive(Debug, Default)]
-pub struct Report {
-    /// By flow.
-    pub outcomes: Vec<Option<Outcome>>,
-    /// The flows in the order in which they came to their end.
-    pub order: Vec<usize>,
-    pub logins: usize,
-    pub refreshes: usize,
-    /// Callbacks that no flow took.
-    pub ignored: usize,
-    /// At one time.
-    pub most_logins: usize,
-    pub most_refreshes: usize,
-    pub most_sockets: usize,
-    pub turns: usize,
-}
 
 /// One person's login.
 struct Seat {
@@ -110,6 +36,7 @@ struct Seat {
     held: Option<Token>,
 }
 
+/// The program: one thread, one poll.
 pub struct App {
     poll: Poll,
     seats: Vec<Seat>,
@@ -138,20 +65,14 @@ impl App {
     /// If the system gives no socket.
     pub fn new(people: SocketAddr, limits: Limits, plan: Plan) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let mut stream = TcpStream::connect(people)?;
-        poll.registry()
-            .register(&mut stream, PEOPLE, Interest::WRITABLE)?;
         Ok(Self {
+            people: People::connect(poll.registry(), PEOPLE, people)?,
             browsers: Browsers::bind(poll.registry(), LISTENER, limits.browsers)?,
             calls: Calls::new(limits.calls),
             poll,
             seats: Vec::new(),
             waiting: HashMap::new(),
             inbox: VecDeque::new(),
-            people: People {
-                stream,
-                unsent: VecDeque::new(),
-            },
             timers: Timers::default(),
             plan,
             logging_in: 0,
@@ -264,7 +185,6 @@ impl App {
         if self.is_crowded || !self.inbox.is_empty() {
             return Duration::ZERO;
         }
-        // Somebody at the door may be let in as soon as others have had their time.
         let longest = match self.browsers.has_more {
             true => AT_THE_DOOR,
             false => LONGEST_WAIT,
@@ -443,38 +363,6 @@ impl App {
         let report = &mut self.report;
         report.most_logins = report.most_logins.max(self.logging_in);
         report.most_refreshes = report.most_refreshes.max(self.being_refreshed);
-    }
-}
-
-/// Where the URLs go, one a line. A real program opens a browser, or answers a request with a redirect.
-struct People {
-    stream: TcpStream,
-    unsent: VecDeque<u8>,
-}
-
-impl People {
-    fn tell(&mut self, url: &str) -> io::Result<()> {
-        self.unsent.extend(url.bytes().chain([b'\n']));
-        self.flush()
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        while !self.unsent.is_empty() {
-            match self.stream.write(self.unsent.as_slices().0) {
-                Ok(count) => drop(self.unsent.drain(..count)),
-                // It is not connected yet, or takes no more now.
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        ErrorKind::WouldBlock | ErrorKind::NotConnected
-                    ) =>
-                {
-                    break;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
     }
 }
 

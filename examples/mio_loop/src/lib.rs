@@ -30,8 +30,11 @@ pub mod browsers;
 #[allow(dead_code, reason = "the other example has more uses for it")]
 mod call;
 pub mod calls;
+pub mod people;
+pub mod plan;
 pub mod timers;
 pub mod usage;
 pub mod world;
 
-pub use app::{App, Limits, Outcome, Plan, Report};
+pub use app::App;
+pub use plan::{Limits, Outcome, Plan, Report};
