@@ -5,7 +5,7 @@ use std::error::Error;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use authflow::loopback::Page;
 use authflow::{
@@ -78,7 +78,7 @@ impl App {
             logging_in: 0,
             being_refreshed: 0,
             is_crowded: false,
-            now: now(),
+            now: Timestamp::now(),
             report: Report::default(),
             on_end: Box::new(|_| {}),
         })
@@ -190,14 +190,17 @@ impl App {
             false => LONGEST_WAIT,
         };
         let due = self.timers.next();
-        due.map_or(longest, |due| due.saturating_since(now()).min(longest))
+        due.map_or(longest, |due| {
+            due.saturating_since(Timestamp::now()).min(longest)
+        })
     }
 
     /// A clock that was put back would make every wait longer. The flows see to that themselves, once
     /// they are told the time.
     fn look_at_the_clock(&mut self) {
-        let back = self.now.saturating_since(now());
-        self.now = now();
+        let now = Timestamp::now();
+        let back = self.now.saturating_since(now);
+        self.now = now;
         if !back.is_zero() {
             self.timers.put_back(back);
             self.inbox
@@ -364,9 +367,4 @@ impl App {
         report.most_logins = report.most_logins.max(self.logging_in);
         report.most_refreshes = report.most_refreshes.max(self.being_refreshed);
     }
-}
-
-/// The one clock. The machine has none, and takes what it is told.
-fn now() -> Timestamp {
-    Timestamp::from_system_time(SystemTime::now())
 }

@@ -1,5 +1,5 @@
 use std::error::Error;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use authflow::http::Http;
 use authflow::loopback::Page;
@@ -18,7 +18,7 @@ pub async fn login(client: Client, open: impl Fn(&str)) -> Result<AuthFlow, Box<
     };
     let (mut flow, http, mut calls) = (AuthFlow::new(client), Http::new(), JoinSet::new());
     loop {
-        flow.handle(event, now())?;
+        flow.handle(event, Timestamp::now())?;
         while let Some(action) = flow.poll_action() {
             match action {
                 Action::AnswerCallback(verdict) => door.answer(verdict).await,
@@ -51,10 +51,6 @@ pub async fn login(client: Client, open: impl Fn(&str)) -> Result<AuthFlow, Box<
 /// then. A tick too early changes nothing.
 async fn sleep_until(deadline: Option<Timestamp>) {
     let longest = Duration::from_secs(30);
-    let wait = deadline.map_or(longest, |due| due.saturating_since(now()));
+    let wait = deadline.map_or(longest, |due| due.saturating_since(Timestamp::now()));
     tokio::time::sleep(wait.min(longest)).await;
-}
-
-fn now() -> Timestamp {
-    Timestamp::from_system_time(SystemTime::now())
 }

@@ -15,7 +15,6 @@ mod login;
 use std::error::Error;
 use std::io;
 use std::thread;
-use std::time::SystemTime;
 
 use authflow::Timestamp;
 use authflow::testing::{FakeProvider, Person};
@@ -29,8 +28,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build()?;
     let flow = runtime.block_on(login::login(client, play))?;
 
-    let now = Timestamp::from_system_time(SystemTime::now());
-    let token = flow.access_token(now).ok_or("there is no token")?;
+    let token = flow
+        .access_token(Timestamp::now())
+        .ok_or("there is no token")?;
     println!("{}, with {}", flow.state().name(), token.scopes());
     Ok(())
 }
