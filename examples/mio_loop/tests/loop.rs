@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,11 +18,17 @@ use authflow_mio_example::{App, Limits, Outcome, Plan, Report};
 const GUARD: Duration = Duration::from_secs(120);
 const FOREVER: Duration = Duration::from_secs(3600);
 
-/// The people and the provider have their sockets in this process too: with these it stays below 1024.
+/// The people and the provider have their sockets in this process too: with these, and one test at a time,
+/// it stays below the 1024 descriptors that there may be.
 const LIMITS: Limits = Limits {
     browsers: 128,
     calls: 32,
 };
+
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 const fn plan(logins: usize) -> Plan {
     Plan {
@@ -112,6 +118,7 @@ fn granted(world: &World, grant_type: &str) -> usize {
 
 #[test]
 fn a_thousand_at_once() {
+    let _alone = alone();
     let world = World::start(FakeProvider::builder(), 1000, |_| Visit::Allow).unwrap();
     let app = App::new(world.address, LIMITS, plan(1000)).unwrap();
     let report = start(app, shared(patient(&world)))
@@ -141,6 +148,7 @@ fn mixed(at: usize) -> Visit {
 
 #[test]
 fn each_flow_ends_as_the_world_lets_it() {
+    let _alone = alone();
     const LOGINS: usize = 500;
     let world = World::start(FakeProvider::builder(), LOGINS, mixed).unwrap();
     let oauth_error = |code: &str| Fault::Custom {
@@ -225,8 +233,9 @@ fn each_flow_ends_as_the_world_lets_it() {
 /// The one whose call is never answered is the last, however long the others take.
 #[test]
 fn a_silent_provider_and_silent_browsers_keep_nobody_else_waiting() {
+    let _alone = alone();
     const LOGINS: usize = 300;
-    let provider = FakeProvider::builder().expires_in(Duration::from_secs(3));
+    let provider = FakeProvider::builder().expires_in(Duration::from_secs(2));
     let world = World::start(provider, LOGINS, |_| Visit::Allow).unwrap();
     world.provider.fault(Fault::Slow(FOREVER));
     let limits = Limits {
@@ -269,6 +278,7 @@ fn a_silent_provider_and_silent_browsers_keep_nobody_else_waiting() {
 /// With one call at a time, those behind it in the queue have no better luck: their time counts too.
 #[test]
 fn calls_that_never_end_are_given_up() {
+    let _alone = alone();
     let world = World::start(FakeProvider::builder(), 4, |_| Visit::Allow).unwrap();
     world.provider.fault_for_next(4, Fault::Slow(FOREVER));
     let limits = Limits {
@@ -289,8 +299,9 @@ fn calls_that_never_end_are_given_up() {
 #[cfg(unix)]
 #[test]
 fn the_program_makes_do_with_64_descriptors_and_one_thread() {
+    let _alone = alone();
     const LOGINS: usize = 200;
-    let lives = Duration::from_secs(3);
+    let lives = Duration::from_secs(2);
     let provider = FakeProvider::builder().expires_in(lives);
     let world = World::start(provider, LOGINS, |_| Visit::Allow).unwrap();
     let output = Command::new("sh")
