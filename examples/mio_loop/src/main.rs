@@ -120,7 +120,7 @@ fn log_in(provider: &str, people: &str, logins: usize) -> Result<bool, Box<dyn E
 
 fn client(provider: &str) -> Result<Client, Box<dyn Error>> {
     let authorize = format!("{provider}/authorize");
-    let provider = Provider::builder(authorize, format!("{provider}/api/token"))
+    let provider = Provider::new(authorize, format!("{provider}/api/token"))
         .dangerously_allow_http_on_loopback();
     let client = Client::builder(provider, "fake-client").leeway(Duration::from_secs(1));
     Ok(client.build()?)

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use authflow::testing::{FakeProvider, Fault};
+use authflow::testing::{Endpoint, FakeProvider, Fault};
 use authflow::{Cause, Client, ClientBuilder, Failure};
 use authflow_mio_example::world::{Page, Visit, World};
 use authflow_mio_example::{App, Limits, Outcome, Plan, Report};
@@ -81,7 +81,7 @@ fn kind(outcome: &Outcome) -> String {
         Cause::TimedOut => "timed out".to_owned(),
         Cause::Http(answer) => format!("http {}", answer.status),
         Cause::Unreadable(_) => "unreadable".to_owned(),
-        Cause::Transport(error) => error.kind.as_str().to_owned(),
+        Cause::Transport(error) => error.kind.name().to_owned(),
         other => format!("{other:?}"),
     };
     match outcome {
@@ -109,8 +109,8 @@ fn count(kinds: &[String]) -> BTreeMap<&str, usize> {
 }
 
 fn granted(world: &World, grant_type: &str) -> usize {
-    let requests = world.provider.token_requests();
-    let is_it = |r: &&authflow::testing::TokenRequest| {
+    let requests = world.provider.requests(Endpoint::Token);
+    let is_it = |r: &&authflow::testing::RecordedRequest| {
         r.grant_type() == Some(grant_type) && r.status() == Some(200)
     };
     requests.iter().filter(is_it).count()
@@ -132,7 +132,7 @@ fn a_thousand_at_once() {
     // Each request was made once.
     assert_eq!(granted(&world, "authorization_code"), 1000);
     assert_eq!(granted(&world, "refresh_token"), 1000);
-    assert_eq!(world.provider.token_requests().len(), 2000);
+    assert_eq!(world.provider.requests(Endpoint::Token).len(), 2000);
     let page = Some(Page(200, "You are logged in".to_owned()));
     assert!(pages(&world, |_| true).iter().all(|seen| *seen == page));
 }
@@ -170,19 +170,27 @@ fn each_flow_ends_as_the_world_lets_it() {
     ];
     let faulty: usize = faults.iter().map(|(_, requests)| requests).sum();
     for (fault, requests) in faults {
-        world.provider.fault_for_next(requests, fault);
+        world
+            .provider
+            .fault_for_next(Endpoint::Token, requests, fault);
     }
     let good = Fault::Slow(Duration::ZERO);
-    world.provider.fault_for_next(exchanges - faulty, good);
-    // These are tried again, when the machine wants to be woken for it, and work then.
-    world.provider.fault_for_next(9, Fault::Unavailable);
-    world.provider.fault_for_next(5, Fault::DropBefore);
-    // These are not.
-    let refused = oauth_error("invalid_grant");
-    world.provider.fault_for_next(8, refused);
     world
         .provider
-        .fault_for_next(2, Fault::Empty { status: 200 });
+        .fault_for_next(Endpoint::Token, exchanges - faulty, good);
+    // These are tried again, when the machine wants to be woken for it, and work then.
+    world
+        .provider
+        .fault_for_next(Endpoint::Token, 9, Fault::Unavailable);
+    world
+        .provider
+        .fault_for_next(Endpoint::Token, 5, Fault::DropBefore);
+    // These are not.
+    let refused = oauth_error("invalid_grant");
+    world.provider.fault_for_next(Endpoint::Token, 8, refused);
+    world
+        .provider
+        .fault_for_next(Endpoint::Token, 2, Fault::Empty { status: 200 });
 
     let app = App::new(world.address, LIMITS, plan(LOGINS)).unwrap();
     let some = shared(patient(&world));
@@ -237,7 +245,7 @@ fn a_silent_provider_and_silent_browsers_keep_nobody_else_waiting() {
     const LOGINS: usize = 300;
     let provider = FakeProvider::builder().expires_in(Duration::from_secs(2));
     let world = World::start(provider, LOGINS, |_| Visit::Allow).unwrap();
-    world.provider.fault(Fault::Slow(FOREVER));
+    world.provider.fault(Endpoint::Token, Fault::Slow(FOREVER));
     let limits = Limits {
         browsers: 64,
         calls: 4,
@@ -280,7 +288,9 @@ fn a_silent_provider_and_silent_browsers_keep_nobody_else_waiting() {
 fn calls_that_never_end_are_given_up() {
     let _alone = alone();
     let world = World::start(FakeProvider::builder(), 4, |_| Visit::Allow).unwrap();
-    world.provider.fault_for_next(4, Fault::Slow(FOREVER));
+    world
+        .provider
+        .fault_for_next(Endpoint::Token, 4, Fault::Slow(FOREVER));
     let limits = Limits {
         browsers: 8,
         calls: 1,

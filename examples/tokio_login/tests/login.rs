@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use authflow::testing::{FakeProvider, Fault, Landing, Person};
+use authflow::testing::{Answer, Endpoint, FakeProvider, Fault, Landing, Person};
 use authflow::{AuthFlow, ClientBuilder, State};
 
 /// Runs it with a browser that does this with the URL, and waits for both.
@@ -47,15 +47,14 @@ fn logs_in() {
     let (flow, page) = run(provider.client(), |url| Person::allow(url).unwrap());
     assert_eq!(flow.unwrap().state(), State::Authorized);
     assert_eq!(title(&page), "You are logged in");
-    assert_eq!(provider.token_requests().len(), 1);
+    assert_eq!(provider.requests(Endpoint::Token).len(), 1);
 }
 
 #[test]
 fn whoever_else_comes_changes_nothing() {
     let provider = FakeProvider::start().unwrap();
     let (flow, (page, strays)) = run(provider.client(), |url| {
-        let redirect = authflow::testing::Answer::Allow;
-        let redirect = Person::redirect_for(url, redirect).unwrap();
+        let redirect = Person::redirect_for(url, Answer::Allow).unwrap();
         let (place, _) = redirect.split_once("/callback").unwrap();
         let address = place.strip_prefix("http://").unwrap();
         let connect = |sends: &[u8]| {
@@ -81,7 +80,7 @@ fn a_login_that_fails_says_so() {
     assert!(flow.unwrap_err().contains("the person said no"));
     assert_eq!(title(&page), "You are not logged in");
 
-    provider.fault(Fault::Unavailable);
+    provider.fault(Endpoint::Token, Fault::Unavailable);
     let (flow, page) = run(provider.client(), |url| Person::allow(url).unwrap());
     assert!(flow.unwrap_err().contains("503"));
     assert_eq!(title(&page), "The login failed");
