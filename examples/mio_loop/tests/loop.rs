@@ -1,8 +1,8 @@
 //! The loop against a provider and people, good ones and others.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
-use std::net::TcpStream;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use authflow::testing::{Endpoint, FakeProvider, Fault};
-use authflow::{Cause, Client, ClientBuilder, Failure};
+use authflow::{Cause, Client, ClientBuilder, Failure, Provider};
 use authflow_mio_example::world::{Page, Visit, World};
 use authflow_mio_example::{App, Limits, Outcome, Plan, Report};
 
@@ -281,6 +281,50 @@ fn a_silent_provider_and_silent_browsers_keep_nobody_else_waiting() {
     let expected = [("complete", LOGINS - 1), ("login: closed", 1)];
     assert_eq!(count(&kinds), expected.into());
     assert_eq!(kinds[*report.order.last().unwrap()], "login: closed");
+}
+
+/// A token endpoint that sends its answers byte by byte, each in a thread of its own.
+fn drip() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/token", listener.local_addr().unwrap());
+    let serve = |mut stream: TcpStream| {
+        let (mut request, mut chunk) = (Vec::new(), [0; 4096]);
+        while !request
+            .windows(12)
+            .any(|w| w == b"grant_type=a" || w == b"grant_type=r")
+        {
+            let count = stream.read(&mut chunk).unwrap();
+            request.extend_from_slice(&chunk[..count]);
+        }
+        let body =
+            r#"{"access_token":"AT","token_type":"Bearer","expires_in":3600,"refresh_token":"RT"}"#;
+        let length = body.len();
+        let reply = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}");
+        for byte in reply.bytes() {
+            stream.write_all(&[byte]).unwrap();
+            thread::sleep(Duration::from_millis(1));
+        }
+    };
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            thread::spawn(move || serve(stream.unwrap()));
+        }
+    });
+    url
+}
+
+#[test]
+fn slow_replies_are_read_side_by_side() {
+    const LOGINS: usize = 50;
+    let _alone = alone();
+    let world = World::start(FakeProvider::builder(), LOGINS, |_| Visit::Allow).unwrap();
+    let provider = Provider::new(world.provider.authorization_endpoint(), drip());
+    let provider = provider.dangerously_allow_http_on_loopback();
+    let client = Client::builder(provider, world.provider.client_id());
+    let client = client.login_timeout(FOREVER).request_timeout(FOREVER);
+    let app = App::new(world.address, LIMITS, plan(LOGINS)).unwrap();
+    let report = start(app, shared(client)).recv_timeout(GUARD).unwrap();
+    assert_eq!(count(&kinds(&report)), [("complete", LOGINS)].into());
 }
 
 /// With one call at a time, those behind it in the queue have no better luck: their time counts too.
