@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -346,37 +345,5 @@ fn calls_that_never_end_are_given_up() {
         // The second if this machine was so slow that the flow's own deadline came first.
         let expected = ["login: timeout", "login: timed out"];
         assert!(expected.contains(&&*kind), "{kind}");
-    }
-}
-
-/// A thousand logins need no thousand descriptors.
-#[cfg(unix)]
-#[test]
-fn the_program_makes_do_with_64_descriptors_and_one_thread() {
-    let _alone = alone();
-    const LOGINS: usize = 200;
-    let lives = Duration::from_secs(2);
-    let provider = FakeProvider::builder().expires_in(lives);
-    let world = World::start(provider, LOGINS, |_| Visit::Allow).unwrap();
-    let output = Command::new("sh")
-        .args(["-c", r#"ulimit -n 64 && exec "$0" "$@""#])
-        .arg(env!("CARGO_BIN_EXE_authflow-mio-example"))
-        .args(["--join", world.provider.base_url()])
-        .args([world.address.to_string(), LOGINS.to_string()])
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{text}");
-    let says = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name));
-        line.unwrap_or_else(|| panic!("no {name} in {text}")).trim()
-    };
-    assert_eq!(says("in, refreshed twice, out"), "200 of 200");
-    assert_eq!(says("logins at once"), "200");
-    let sockets = says("sockets at once").split(' ').next().unwrap();
-    assert!(sockets.parse::<usize>().unwrap() < 64, "{text}");
-    if cfg!(target_os = "linux") {
-        assert_eq!(says("threads"), "1");
     }
 }

@@ -1,4 +1,7 @@
 //! The redirection endpoint, over tokio's sockets.
+//!
+//! What authflow's own `Loopback` does besides, and this does not: ask Linux whether the connection is
+//! another user's, who may have seen the URL, and so the state, in the list of processes.
 
 use std::io;
 use std::time::Duration;

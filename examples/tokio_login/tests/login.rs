@@ -7,6 +7,7 @@ mod login;
 
 use std::io::Write as _;
 use std::net::TcpStream;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -88,6 +89,16 @@ fn a_login_that_fails_says_so() {
     let client = provider.client().login_timeout(Duration::from_millis(200));
     let (flow, ()) = run(client, |_| ());
     assert!(flow.unwrap_err().contains("nobody came back"));
+}
+
+/// As somebody runs it who has just cloned the project.
+#[test]
+fn the_demonstration_logs_in() {
+    let program = env!("CARGO_BIN_EXE_authflow-tokio-example");
+    let output = Command::new(program).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("Authorized, with user-read-email"), "{text}");
 }
 
 /// The guide is read where there is no tokio, so its copy is compiled here: they are the same.
