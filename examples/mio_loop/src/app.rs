@@ -67,7 +67,7 @@ impl App {
         let poll = Poll::new()?;
         Ok(Self {
             people: People::connect(poll.registry(), PEOPLE, people)?,
-            browsers: Browsers::bind(poll.registry(), LISTENER, limits.browsers)?,
+            browsers: Browsers::bind(poll.registry(), LISTENER, &limits)?,
             calls: Calls::new(limits.calls),
             poll,
             seats: Vec::new(),

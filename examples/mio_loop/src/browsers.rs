@@ -2,7 +2,7 @@
 //!
 //! Anybody on this machine may, and may say nothing, or half of something, or read nothing. So each
 //! connection has a time and a size, and there are only so many at once, of which the oldest that has
-//! not finished its request after a second makes room for the next.
+//! not finished its request makes room for the next, though not at once.
 //!
 //! What authflow's own `Loopback` does besides, and this does not: ask Linux whether the connection is
 //! another user's, who may have seen the URL, and so the state, in the list of processes.
@@ -17,14 +17,13 @@ use authflow::{CallbackUrl, Timestamp};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 
+use crate::plan::Limits;
 use crate::timers::{Timer, Timers};
 
 /// For saying what it wants, and again for taking the answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// For closing the connection after that.
 const LINGER: Duration = Duration::from_secs(1);
-/// Before that a newcomer need not make room for others: it may just have had no turn to speak.
-const GRACE: Duration = Duration::from_secs(1);
 /// In one turn of the loop, so that a crowd at the door keeps nobody else waiting.
 const AT_ONCE: usize = 64;
 
@@ -35,6 +34,7 @@ pub struct Browsers {
     /// In the order in which they came.
     open: BTreeMap<Token, Browser>,
     limit: usize,
+    grace: Duration,
     /// Even ones are browsers'.
     next: usize,
     /// More may wait at the door. mio tells once.
@@ -70,7 +70,7 @@ pub struct Arrival {
 
 impl Browsers {
     /// Listens on a port that the system picks.
-    pub fn bind(registry: &Registry, token: Token, limit: usize) -> io::Result<Self> {
+    pub fn bind(registry: &Registry, token: Token, limits: &Limits) -> io::Result<Self> {
         let mut listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0).into())?;
         registry.register(&mut listener, token, Interest::READABLE)?;
         let endpoint = RedirectionEndpoint::new(listener.local_addr()?, "/callback");
@@ -79,7 +79,8 @@ impl Browsers {
             endpoint: endpoint.map_err(io::Error::other)?,
             pages: Pages::new(),
             open: BTreeMap::new(),
-            limit: limit.max(1),
+            limit: limits.browsers.max(1),
+            grace: limits.grace,
             next: 2,
             has_more: false,
         })
@@ -238,7 +239,7 @@ impl Browsers {
 
     fn make_room(&mut self, registry: &Registry, timers: &mut Timers, now: Timestamp) -> bool {
         let gives_way = |b: &Browser| match b.stage {
-            Stage::Reading(_) => now.saturating_since(b.since) >= GRACE,
+            Stage::Reading(_) => now.saturating_since(b.since) >= self.grace,
             Stage::Closing => true,
             _ => false,
         };

@@ -1,5 +1,7 @@
 //! What is to be done, with how much, and what came of it.
 
+use std::time::Duration;
+
 use authflow::Failure;
 
 use crate::usage::descriptors;
@@ -12,6 +14,9 @@ const SPARE: usize = 16;
 pub struct Limits {
     /// Connections of browsers, and of others who come to the listener.
     pub browsers: usize,
+    /// How long those need not make room for others who have connected and not finished their request:
+    /// they may just have had no turn to speak.
+    pub grace: Duration,
     /// Calls to the token endpoint.
     pub calls: usize,
 }
@@ -25,7 +30,11 @@ impl Limits {
         let granted = descriptors(wanted + SPARE).saturating_sub(SPARE).max(2);
         let calls = (self.calls * granted / wanted.max(1)).clamp(1, self.calls.max(1));
         let browsers = self.browsers.min(granted - calls);
-        Self { browsers, calls }
+        Self {
+            browsers,
+            calls,
+            ..self
+        }
     }
 }
 
@@ -34,6 +43,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             browsers: 512,
+            grace: Duration::from_secs(1),
             calls: 128,
         }
     }

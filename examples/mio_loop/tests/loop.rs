@@ -21,6 +21,7 @@ const FOREVER: Duration = Duration::from_secs(3600);
 /// it stays below the 1024 descriptors that there may be.
 const LIMITS: Limits = Limits {
     browsers: 128,
+    grace: FOREVER,
     calls: 32,
 };
 
@@ -247,6 +248,7 @@ fn a_silent_provider_and_silent_browsers_keep_nobody_else_waiting() {
     world.provider.fault(Endpoint::Token, Fault::Slow(FOREVER));
     let limits = Limits {
         browsers: 64,
+        grace: Duration::from_secs(2),
         calls: 4,
     };
     // It refreshes by its own clock, not when all are in: one never is.
@@ -336,6 +338,7 @@ fn calls_that_never_end_are_given_up() {
         .fault_for_next(Endpoint::Token, 4, Fault::Slow(FOREVER));
     let limits = Limits {
         browsers: 8,
+        grace: FOREVER,
         calls: 1,
     };
     let client = patient(&world).request_timeout(Duration::from_secs(1));
