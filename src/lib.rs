@@ -61,7 +61,8 @@
 //! > [`deadline`](AuthFlow::deadline), whichever comes first.
 //!
 //! Time and entropy are arguments, so the same inputs give the same outputs, byte for byte: a
-//! transcript replays, and a property test shrinks. By hand it looks like this:
+//! transcript replays, and a property test shrinks. In a window's loop, a game's, or over mio it goes as
+//! the guide [`event_loops`](guide::event_loops) says. By hand it looks like this:
 //!
 //! ```
 //! use authflow::{Action, AuthFlow, CallbackUrl, Event, HttpResponse, LoginSecrets, State, Timestamp};

@@ -17,9 +17,9 @@ use authflow::{HttpRequest, HttpResponse, Secret, TransportError};
 const TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_HEAD: usize = 64 << 10;
 
-/// A call under way.
-pub struct Call {
-    stream: TcpStream,
+/// A call under way, over any stream that never blocks.
+pub struct Call<S = TcpStream> {
+    pub stream: S,
     /// Holds tokens and codes: a `Secret` is overwritten when it is dropped.
     request: Secret,
     sent: usize,
@@ -43,16 +43,34 @@ enum Stop {
 impl Call {
     /// Sends what the machine wants sent.
     pub fn token(request: &HttpRequest) -> Result<Self, TransportError> {
-        let body = request.body();
-        let length = body.len().to_string();
-        let headers = request.headers().chain([("Content-Length", &*length)]);
-        Self::start(request.method(), request.url(), headers, body)
+        Self::token_over(request, connect)
     }
 
     /// Asks for a page, or for something of the API's.
     pub fn get(url: &str, authorization: Option<&Secret>) -> Result<Self, TransportError> {
         let authorization = authorization.map(|value| ("Authorization", value.expose()));
-        Self::start("GET", url, authorization.into_iter(), "")
+        Self::start("GET", url, authorization.into_iter(), "", connect)
+    }
+}
+
+/// The one step for which std has no non-blocking form. On this machine it takes no time; for others
+/// use mio's or socket2's, and resolve names on another thread.
+fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, Duration::from_millis(250))?;
+    stream.set_nonblocking(true)?;
+    Ok(stream)
+}
+
+impl<S: Read + Write> Call<S> {
+    /// The same over a socket of another kind.
+    pub fn token_over(
+        request: &HttpRequest,
+        connect: impl FnOnce(SocketAddr) -> io::Result<S>,
+    ) -> Result<Self, TransportError> {
+        let body = request.body();
+        let length = body.len().to_string();
+        let headers = request.headers().chain([("Content-Length", &*length)]);
+        Self::start(request.method(), request.url(), headers, body, connect)
     }
 
     fn start<'a>(
@@ -60,17 +78,14 @@ impl Call {
         url: &str,
         headers: impl Iterator<Item = (&'static str, &'a str)>,
         body: &str,
+        connect: impl FnOnce(SocketAddr) -> io::Result<S>,
     ) -> Result<Self, TransportError> {
         let unsent = |kind| TransportError {
             kind,
             may_have_been_sent: false,
         };
         let (address, target) = loopback(url).ok_or(unsent(Kind::Other))?;
-        // The one step for which std has no non-blocking form. On this machine it takes no time; for
-        // others use mio's or socket2's, and resolve names on another thread.
-        let stream = TcpStream::connect_timeout(&address, Duration::from_millis(250))
-            .and_then(|stream| stream.set_nonblocking(true).map(|()| stream))
-            .map_err(|_| unsent(Kind::Connect))?;
+        let stream = connect(address).map_err(|_| unsent(Kind::Connect))?;
         let mut request =
             format!("{method} {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
         for (name, value) in headers {
@@ -94,11 +109,17 @@ impl Call {
             Err(Stop::WouldBlock) => Kind::Timeout,
             Err(Stop::Failed(kind)) => kind,
         };
+        Some(Err(self.failed(kind)))
+    }
+
+    /// The error of a call that ends without a reply.
+    pub fn failed(&self, kind: Kind) -> TransportError {
         // A code can be spent only once, so half of a request counts as all of it.
-        Some(Err(TransportError {
+        let may_have_been_sent = self.sent > 0;
+        TransportError {
             kind,
-            may_have_been_sent: self.sent > 0,
-        }))
+            may_have_been_sent,
+        }
     }
 
     fn send(&mut self) -> Result<(), Stop> {
@@ -114,7 +135,7 @@ impl Call {
     fn receive(&mut self) -> Result<Reply, Stop> {
         // Reads all that is there: the bytes that came before an error are kept.
         let room = MAX_HEAD + HttpResponse::MAX_BODY - self.received.len();
-        let mut stream = (&self.stream).take(room as u64 + 1);
+        let mut stream = Read::by_ref(&mut self.stream).take(room as u64 + 1);
         let end = stream.read_to_end(&mut self.received);
         let at_end = end.is_ok();
         match Reply::parse(&self.received, at_end).map_err(Stop::Failed)? {

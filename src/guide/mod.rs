@@ -13,6 +13,7 @@
 //! | a program with a window | [`desktop`] |
 //! | a command line | [`terminal`] |
 //! | something for machines without a browser: SSH, containers, WSL | [`headless`] |
+//! | a game, or anything with an event loop of its own | [`event_loops`] |
 //! | against GitHub, Google, Microsoft, Discord, Twitch, or any other provider | [`providers`] |
 //! | and want to know what is defended, and what is not | [`threat_model`] |
 //! | and come from SpotifyAPI-NET, `oauth2`, `rspotify` or `librespot-oauth` | [`migration`] |
@@ -38,6 +39,9 @@ pub mod providers {}
 // No second copy: it is read where the code is, too.
 #[doc = include_str!("../../SECURITY.md")]
 pub mod threat_model {}
+
+#[doc = include_str!("event_loops.md")]
+pub mod event_loops {}
 
 #[doc = include_str!("migration.md")]
 pub mod migration {}
