@@ -57,8 +57,10 @@ pub enum Head {
 pub struct Refusal(u16);
 
 impl Refusal {
-    pub(super) const TIMEOUT: Self = Self(408);
-    pub(super) const GONE: Self = Self(410);
+    /// It took too long to ask.
+    pub const TIMEOUT: Self = Self(408);
+    /// Nobody waits for it any more.
+    pub const GONE: Self = Self(410);
 
     /// The HTTP status.
     #[must_use]

@@ -21,6 +21,17 @@ impl AuthorizationUrl {
     pub fn as_str(&self) -> &str {
         self.0.expose()
     }
+
+    /// The state in it: which login of many a callback is for ([`CallbackUrl::state`](crate::CallbackUrl::state)).
+    #[must_use]
+    pub fn state(&self) -> Option<Secret> {
+        let (_, query) = self.as_str().split_once('?')?;
+        // What we write is base64url, in which nothing is escaped; nobody else's parameter has this name.
+        let state = query
+            .split('&')
+            .find_map(|pair| pair.strip_prefix("state="))?;
+        Some(state.to_owned().into())
+    }
 }
 
 impl fmt::Debug for AuthorizationUrl {

@@ -27,6 +27,22 @@ impl CallbackUrl {
     pub fn from_query(query: &str) -> Self {
         Self::new(format!("?{query}"))
     }
+
+    /// The state in it, unproven, for a program with many logins on one redirect URI: it says which flow to
+    /// ask ([`AuthorizationUrl::state`](crate::AuthorizationUrl::state)), and the flow compares it. `None` if
+    /// there is none, or more than one. A web backend must not go by this but by the browser's cookie.
+    #[must_use]
+    pub fn state(&self) -> Option<Secret> {
+        let text = without_fragment(self.0.expose().trim());
+        let (_, query) = text.split_once('?')?;
+        let mut states = form::decode(query)
+            .flatten()
+            .filter(|(name, _)| **name == *"state");
+        match (states.next(), states.next()) {
+            (Some((_, state)), None) => given(Some(state)).map(|state| state.into_owned().into()),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Debug for CallbackUrl {
@@ -185,8 +201,7 @@ pub(crate) fn validate(
     if text.len() > MAX_LENGTH {
         return Err(IgnoredReason::TooLarge.into());
     }
-    // Fragments are never read: a server that answers in one was asked for something else.
-    let text = text.split('#').next().unwrap_or_default();
+    let text = without_fragment(text);
     let (location, query) = text.split_once('?').unwrap_or((text, ""));
     if !location.is_empty() && !expected.redirect_uri.is_at(location) {
         return Err(IgnoredReason::WrongLocation.into());
@@ -233,6 +248,11 @@ pub(crate) fn validate(
             }))
         }
     }
+}
+
+/// Fragments are never read: a server that answers in one was asked for something else.
+fn without_fragment(text: &str) -> &str {
+    text.split('#').next().unwrap_or_default()
 }
 
 fn given(value: Option<Decoded<'_>>) -> Option<Decoded<'_>> {
@@ -287,5 +307,34 @@ impl<'a> Parameters<'a> {
             }
         }
         Ok(seen)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_is_told_if_there_is_one() {
+        let state = |url: &str| {
+            let state = CallbackUrl::new(url).state();
+            state.map(|state| state.expose().to_owned())
+        };
+        assert_eq!(state("/cb?code=c&state=b-_9").as_deref(), Some("b-_9"));
+        let whole = "http://127.0.0.1/?state=a%20b#state=c";
+        assert_eq!(state(whole).as_deref(), Some("a b"));
+        let none = [
+            "",
+            "/cb",
+            "/cb?code=c",
+            "?state=",
+            "?xstate=b",
+            "#?state=a",
+            "?state=a&state=a",
+            "?state=%",
+        ];
+        for none in none {
+            assert_eq!(state(none), None, "{none}");
+        }
     }
 }

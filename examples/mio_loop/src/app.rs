@@ -13,7 +13,7 @@ use authflow::{
 };
 use mio::{Events, Poll, Token};
 
-use crate::browsers::{Arrival, Browsers, state};
+use crate::browsers::{Arrival, Browsers};
 use crate::calls::{Calls, Ended};
 use crate::people::People;
 use crate::plan::{Limits, Outcome, Plan, Report};
@@ -209,12 +209,9 @@ impl App {
     }
 
     fn arrived(&mut self, arrival: Arrival) -> Result<(), Box<dyn Error>> {
-        let Arrival {
-            browser,
-            url,
-            state,
-        } = arrival;
-        match state.and_then(|state| self.waiting.get(&state).copied()) {
+        let Arrival { browser, url } = arrival;
+        let state = url.state();
+        match state.and_then(|state| self.waiting.get(state.expose()).copied()) {
             Some(at) => self.handle(at, Event::Callback { url }, Some(browser)),
             None => {
                 self.report.ignored += 1;
@@ -283,10 +280,11 @@ impl App {
             // flow keeps them, and the other flows go on.
             Action::Persist => {}
             Action::OpenUrl(url) => {
-                let state = state(url.as_str()).unwrap_or_default();
-                self.waiting.insert(state.to_owned(), at);
+                let state = url.state().map(|state| state.expose().to_owned());
+                let state = state.unwrap_or_default();
+                self.waiting.insert(state.clone(), at);
                 if let Some(seat) = self.seats.get_mut(at) {
-                    state.clone_into(&mut seat.state);
+                    seat.state = state;
                 }
                 self.people.tell(url.as_str())?;
             }

@@ -12,7 +12,7 @@ use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown};
 use std::time::Duration;
 
-use authflow::loopback::{Head, Page, Pages, RedirectionEndpoint};
+use authflow::loopback::{Head, Page, Pages, RedirectionEndpoint, Refusal};
 use authflow::{CallbackUrl, Timestamp};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
@@ -64,8 +64,6 @@ enum Stage {
 pub struct Arrival {
     pub browser: Token,
     pub url: CallbackUrl,
-    /// The state in it, to find the flow by.
-    pub state: Option<String>,
 }
 
 impl Browsers {
@@ -159,13 +157,11 @@ impl Browsers {
         let next = match &mut browser.stage {
             Stage::Reading(head) => match read(&mut browser.stream, head, &self.endpoint) {
                 Ok(Read::Callback(url)) => {
-                    let state = state(request_target(head)).map(str::to_owned);
                     browser.stage = Stage::Held;
                     timers.set(Timer::Browser(token), None);
                     return Some(Arrival {
                         browser: token,
                         url,
-                        state,
                     });
                 }
                 Ok(Read::Next(stage)) => Ok(stage),
@@ -206,10 +202,8 @@ impl Browsers {
         timers: &mut Timers,
         now: Timestamp,
     ) {
-        const TIMEOUT: &[u8] =
-            b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
         let stage = match self.open.get(&token).map(|browser| &browser.stage) {
-            Some(Stage::Reading(_)) => Stage::Answering(TIMEOUT.to_vec(), 0),
+            Some(Stage::Reading(_)) => Stage::Answering(Refusal::TIMEOUT.response(), 0),
             _ => Stage::Over,
         };
         self.enter(token, stage, registry, timers, now);
@@ -317,36 +311,4 @@ fn drain(stream: &mut TcpStream) -> io::Result<Stage> {
 
 fn is_empty(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
-}
-
-/// What stands between the method and the version.
-fn request_target(head: &[u8]) -> &str {
-    let line = head.split(|&byte| byte == b'\r').next().unwrap_or_default();
-    let line = str::from_utf8(line).unwrap_or_default();
-    line.split(' ').nth(1).unwrap_or_default()
-}
-
-/// The state in the query of a URL. It is base64url, in which nothing is ever escaped.
-#[must_use]
-pub fn state(url: &str) -> Option<&str> {
-    let (_, query) = url.split_once('?')?;
-    query
-        .split('&')
-        .find_map(|pair| pair.strip_prefix("state="))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_state_says_whose_redirect_it_is() {
-        let head = b"GET /callback?code=a&state=b-_9 HTTP/1.1\r\nHost: x?state=c\r\n\r\n";
-        assert_eq!(state(request_target(head)), Some("b-_9"));
-        assert_eq!(state("http://127.0.0.1/authorize?state=b&x=1"), Some("b"));
-        for none in ["", "/callback", "/callback?code=a", "/callback?xstate=b"] {
-            assert_eq!(state(none), None, "{none}");
-        }
-        assert_eq!(request_target(b"\xff\r\n"), "");
-    }
 }
