@@ -196,6 +196,13 @@ impl Snapshot {
         }))
     }
 
+    /// The tokens as they are: the access token, and the refresh token if there is one.
+    #[cfg(feature = "testing")]
+    pub(crate) fn secrets(&self) -> Option<(&Secret, Option<&Secret>)> {
+        let session = self.session.as_ref()?;
+        Some((&session.access_token, session.refresh_token.as_ref()))
+    }
+
     /// Only the session: a login that waits for its callback belongs to one process.
     pub(crate) fn without_login(mut self) -> Self {
         self.login = None;

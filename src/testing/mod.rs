@@ -71,6 +71,7 @@ mod recorded;
 mod redirect;
 mod revocation;
 mod server;
+mod simulation;
 mod socket;
 #[cfg(test)]
 mod tests;
@@ -84,3 +85,7 @@ pub use person::{Answer, Landing, Person};
 pub use provider::FakeProvider;
 pub use recorded::{ApiRequest, RevokeRequest, TokenRequest};
 pub use server::Rotation;
+pub use simulation::{
+    Behaviour, Counterexample, Flaw, Plan, Program, Run, SaveFailed, Simulation, Step, Transcript,
+    World,
+};

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 use super::desk::Desk;
+use super::fault::{Fault, Outcome};
 use super::http::{Reply, Request};
 use super::{pages, redirect};
 
@@ -26,6 +27,8 @@ pub enum Rotation {
     /// (<https://developer.spotify.com/documentation/web-api/tutorials/refreshing-tokens>).
     #[default]
     Never,
+    /// Never, and each answer repeats it, as some servers do for clients with a secret.
+    Repeated,
     /// Always, and the old one is `invalid_grant` from then on. Spotify with PKCE before that.
     EveryRefresh {
         /// An old refresh token that is presented again ends the whole login: its newest refresh
@@ -44,6 +47,8 @@ pub(super) struct Config {
     pub(super) refresh_token_lifetime: Duration,
     pub(super) rotation: Rotation,
     pub(super) code_reuse_revokes: bool,
+    /// What is sent back as `iss` (RFC 9207).
+    pub(super) issuer: Option<String>,
 }
 
 /// What a client asked for and a person was shown.
@@ -143,6 +148,46 @@ impl Server {
         }
     }
 
+    /// Takes a request to a desk, with the fault that is meant for it. A wait before it is the
+    /// caller's.
+    pub(super) fn serve(
+        &mut self,
+        request: &Request,
+        number: u64,
+        fault: Option<Fault>,
+        now: Duration,
+    ) -> Outcome {
+        let outcome = match fault {
+            None | Some(Fault::Slow(_)) => Outcome::Reply(self.handle(request, now)),
+            Some(Fault::Late(wait)) => Outcome::Late(wait, self.handle(request, now)),
+            Some(Fault::Duplicated) => {
+                let first = self.handle(request, now);
+                let _ = self.handle(request, now);
+                Outcome::Reply(first)
+            }
+            Some(Fault::DropBefore) => Outcome::HangUp,
+            Some(Fault::DropAfter) => {
+                let _ = self.handle(request, now);
+                Outcome::HangUp
+            }
+            Some(Fault::TruncatedJson) => Outcome::Reply(self.handle(request, now).truncated()),
+            Some(Fault::Endless { bytes }) => Outcome::Endless(bytes),
+            Some(fault) => {
+                Outcome::Reply(fault.reply().unwrap_or_else(|| self.handle(request, now)))
+            }
+        };
+        // Before the client can know: whoever has the answer also finds it recorded.
+        let status = match &outcome {
+            Outcome::Reply(reply) | Outcome::Late(_, reply) => Some(reply.status),
+            Outcome::Endless(_) => Some(endless().status),
+            Outcome::HangUp => None,
+        };
+        if let (Some(status), Some(desk)) = (status, self.desk(&request.path)) {
+            desk.answered(number, status);
+        }
+        outcome
+    }
+
     fn authorize(&mut self, request: &Request, now: Duration) -> Reply {
         let pairs = request.query_pairs();
         // Who asks, and where an answer may go: until both are right, nothing is redirected.
@@ -181,7 +226,7 @@ impl Server {
                 if let Single::One(state) = single(&pairs, "state") {
                     answer.push(("state", state));
                 }
-                back(redirect_uri, &answer)
+                self.back(redirect_uri, answer)
             }
         }
     }
@@ -266,7 +311,17 @@ impl Server {
         if let Some(state) = &state {
             answer.push(("state", state));
         }
-        back(&redirect_uri, &answer)
+        self.back(&redirect_uri, answer)
+    }
+
+    /// Sends the person's browser back to the client. The client wants the code, not the form that
+    /// led to it: 303.
+    fn back<'a>(&'a self, redirect_uri: &str, mut answer: Vec<(&'a str, &'a str)>) -> Reply {
+        answer.extend(self.config.issuer.as_deref().map(|issuer| ("iss", issuer)));
+        Reply::new(303)
+            .header("Location", redirect::with_answer(redirect_uri, &answer))
+            .header("Cache-Control", "no-store")
+            .header("Referrer-Policy", "no-referrer")
     }
 
     /// From now on every access token issued so far is dead.
@@ -285,13 +340,16 @@ impl Server {
 
     /// How many refresh tokens a refresh would work with.
     pub(super) fn live_refresh_tokens(&self, now: Duration) -> usize {
-        self.refresh_tokens
-            .values()
-            .filter(|token| {
-                token.standing == Standing::Live
-                    && now.saturating_sub(token.authorized) < self.config.refresh_token_lifetime
-            })
-            .count()
+        let names = self.refresh_tokens.keys();
+        names.filter(|name| self.is_live(name, now)).count()
+    }
+
+    /// Whether a refresh would work with this one.
+    pub(super) fn is_live(&self, name: &str, now: Duration) -> bool {
+        self.refresh_tokens.get(name).is_some_and(|token| {
+            token.standing == Standing::Live
+                && now.saturating_sub(token.authorized) < self.config.refresh_token_lifetime
+        })
     }
 
     /// Everything that came from this login is dead.
@@ -356,13 +414,9 @@ fn is_s256_challenge(challenge: &str) -> bool {
         .is_ok_and(|digest| digest.len() == 32)
 }
 
-/// Sends the person's browser back to the client. The client wants the code, not the form that
-/// led to it: 303.
-fn back(redirect_uri: &str, answer: &[(&str, &str)]) -> Reply {
-    Reply::new(303)
-        .header("Location", redirect::with_answer(redirect_uri, answer))
-        .header("Cache-Control", "no-store")
-        .header("Referrer-Policy", "no-referrer")
+/// The head of an answer that doesn't end.
+pub(super) fn endless() -> Reply {
+    Reply::new(200).header("Content-Type", "application/json")
 }
 
 pub(super) fn json_reply(status: u16, body: &serde_json::Value) -> Reply {
