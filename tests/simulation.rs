@@ -217,6 +217,7 @@ enum Mistake {
     ForgetsToRestore,
     SavesOldState,
     NeverWakes,
+    IgnoresThePerson,
     AlwaysWakes,
     Hammers,
     RestoresForCallbacks,
@@ -228,6 +229,7 @@ struct Clumsy {
     flow: AuthFlow,
     mistake: Mistake,
     first_save: Option<authflow::Snapshot>,
+    save_at: Option<Timestamp>,
 }
 
 impl Clumsy {
@@ -241,22 +243,21 @@ impl Clumsy {
             flow: restored.unwrap_or_else(|| AuthFlow::new(client)),
             mistake,
             first_save: None,
+            save_at: None,
         }
     }
 
     fn save(&mut self, world: &mut World) {
-        let snapshot = self.flow.snapshot();
-        match self.mistake {
-            Mistake::SavesNothing => {}
-            // Only what a login brought.
-            Mistake::SavesOldState if snapshot.has_session() => {
-                let first = self.first_save.get_or_insert(snapshot);
-                let _ = world.save(first);
-            }
-            _ => {
-                let _ = world.save(&snapshot);
-            }
+        let mut snapshot = self.flow.snapshot();
+        if self.mistake == Mistake::SavesNothing {
+            return;
         }
+        // Only what a login brought.
+        if self.mistake == Mistake::SavesOldState && snapshot.has_session() {
+            snapshot = self.first_save.get_or_insert(snapshot).clone();
+        }
+        let failed = world.save(&snapshot).is_err() && self.mistake != Mistake::IgnoresFailedSaves;
+        self.save_at = failed.then(|| world.now().saturating_add(secs(1)));
     }
 }
 
@@ -264,7 +265,8 @@ impl Program for Clumsy {
     fn handle(&mut self, event: Event, world: &mut World) {
         let now = world.now();
         match (&event, self.mistake) {
-            (Event::Response { result: Err(_), .. }, Mistake::DropsErrors) => return,
+            (Event::Response { result: Err(_), .. }, Mistake::DropsErrors)
+            | (Event::Refresh, Mistake::IgnoresThePerson) => return,
             (Event::Response { result: Ok(it), .. }, Mistake::DropsRefusals)
                 if it.status() != 200 =>
             {
@@ -279,6 +281,9 @@ impl Program for Clumsy {
             self.flow = AuthFlow::restore(world.client(), saved, now).unwrap();
         }
         let _ = self.flow.handle(event, now);
+        if self.save_at.is_some() {
+            self.save(world);
+        }
         while let Some(action) = self.flow.poll_action() {
             match action {
                 Action::OpenUrl(url) => world.open_url(&url),
@@ -328,7 +333,10 @@ impl Program for Clumsy {
         match self.mistake {
             Mistake::NeverWakes => None,
             Mistake::AlwaysWakes => Some(Timestamp::from_millis(0)),
-            _ => self.flow.deadline(),
+            _ => [self.flow.deadline(), self.save_at]
+                .into_iter()
+                .flatten()
+                .min(),
         }
     }
 }
@@ -348,7 +356,8 @@ fn every_mistake_is_found_and_made_short() {
         (IgnoresFailedSaves, Flaw::NotSaved, 4),
         (ForgetsToRestore, Flaw::NotRestored, 3),
         (SavesOldState, Flaw::UsedBeforeSaved, 3),
-        (NeverWakes, Flaw::LockedOut, 3),
+        (NeverWakes, Flaw::Overslept, 2),
+        (IgnoresThePerson, Flaw::LockedOut, 5),
         (AlwaysWakes, Flaw::BusyLoop, 0),
         (Hammers, Flaw::TooManyRequests, 4),
     ];

@@ -26,6 +26,8 @@ pub enum Flaw {
     BrowserNotAnswered,
     /// The provider was asked more often than the flow's waits allow.
     TooManyRequests,
+    /// The flow's deadline was over for a minute, and the program did not wake.
+    Overslept,
     /// The program wakes again and again, and no time passes.
     BusyLoop,
     /// The program's refresh token is dead at the provider, and neither the person nor the provider
@@ -51,6 +53,7 @@ impl fmt::Display for Flaw {
             Self::NotRestored => "the program did not go on with what was saved",
             Self::BrowserNotAnswered => "a browser waits for an answer that never comes",
             Self::TooManyRequests => "too many requests were made",
+            Self::Overslept => "the flow's deadline passed and it got no Tick",
             Self::BusyLoop => "the program wakes without end, and no time passes",
             Self::DeadRefreshToken => "the refresh token is dead, and nobody has ended it",
             Self::LockedOut => "the refresh token is live, but the program does not get in",

@@ -11,7 +11,7 @@ use super::transcript::Transcript;
 use super::world::World;
 use super::{Program, Simulation};
 use crate::testing::person::Answer;
-use crate::{AuthFlow, CallbackUrl, Event, LoginSecrets, RequestId};
+use crate::{AuthFlow, CallbackUrl, Event, LoginSecrets, RequestId, Timestamp, TransportErrorKind};
 
 /// Between two steps.
 const PACE: Duration = Duration::from_secs(1);
@@ -47,6 +47,8 @@ pub(super) struct Runner<'a, P, F> {
     program: P,
     start: &'a mut F,
     wakes_at: Option<Duration>,
+    /// When the flow's deadline is.
+    due: Option<Duration>,
     wakes: u32,
     held: Held,
     secrets: Chance,
@@ -65,6 +67,7 @@ impl<'a, P: Program, F: FnMut(&mut World) -> P> Runner<'a, P, F> {
             program,
             start,
             wakes_at: None,
+            due: None,
             wakes: 0,
             held: Held::default(),
             secrets: Chance::new(2),
@@ -140,9 +143,10 @@ impl<'a, P: Program, F: FnMut(&mut World) -> P> Runner<'a, P, F> {
     fn plan_to_wake(&mut self) {
         let now = self.world.now();
         // It sleeps by a stopwatch: a clock that is set does not wake it.
-        let wait = |at: crate::Timestamp| at.saturating_since(now);
-        let at = self.program.wake_at().map(wait);
-        self.wakes_at = at.map(|wait| self.world.elapsed.saturating_add(wait));
+        let elapsed = self.world.elapsed;
+        let when = |at: Timestamp| elapsed.saturating_add(at.saturating_since(now));
+        self.wakes_at = self.program.wake_at().map(when);
+        self.due = self.program.flow().deadline().map(when);
     }
 
     fn is_live(&self, held: &Held) -> bool {
@@ -158,7 +162,12 @@ impl<'a, P: Program, F: FnMut(&mut World) -> P> Runner<'a, P, F> {
         while !self.has_failed() {
             let item_at = self.world.network.next_at();
             let at = [item_at, self.wakes_at].into_iter().flatten().min();
-            let Some(at) = at.filter(|at| *at <= end) else {
+            let at = at.filter(|at| *at <= end);
+            let is_over = |due: Duration| due.saturating_add(MINUTE) < at.unwrap_or(end);
+            if self.due.is_some_and(is_over) {
+                self.find(Flaw::Overslept);
+            }
+            let Some(at) = at else {
                 break;
             };
             if at > self.world.elapsed {
@@ -194,7 +203,7 @@ impl<'a, P: Program, F: FnMut(&mut World) -> P> Runner<'a, P, F> {
             }
             Some(Item::Answer(sent, mut answered)) => {
                 if answered.result.is_ok() && network.is_offline(now) {
-                    answered = network::lost(crate::TransportErrorKind::Closed, true);
+                    answered = network::lost(TransportErrorKind::Closed, true);
                     answered.note = Some("the answer was lost: the network is away");
                 }
                 let has_tokens = network::has_tokens(&answered.result);
