@@ -18,7 +18,7 @@ use player::Player;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let client = spotify::client("player").build()?;
     let simulation = Simulation::new(client, "http://127.0.0.1:8888/callback")?;
-    let seeds = 0..100_000;
+    let seeds = 0..1000;
     let result = match std::env::args().nth(1).as_deref() {
         Some("mended") => simulation.search(seeds, Player::start),
         _ => simulation.search(seeds, Player::start_first_version),

@@ -56,6 +56,7 @@
     reason = "a server and a browser have sockets, threads and a clock; the rules don't"
 )]
 
+pub mod answers;
 mod api;
 mod builder;
 #[cfg(all(feature = "ureq", feature = "loopback", feature = "os-rng"))]
@@ -73,6 +74,8 @@ mod revocation;
 mod server;
 mod simulation;
 mod socket;
+#[cfg(feature = "proptest")]
+pub mod strategies;
 #[cfg(test)]
 mod tests;
 mod token;
