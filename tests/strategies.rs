@@ -91,10 +91,6 @@ fn what_proptest_finds_is_short() {
     let Err(TestError::Fail(_, plan)) = runner(100).run(&plans(), is_right) else {
         panic!("the bug is found");
     };
-    assert!(plan.steps.len() <= 4, "{plan:?}");
-    // proptest tries to leave each step out once, whatever else it leaves out later.
-    let flaw = |plan: &Plan| simulation().run(plan, Player::start_first_version).flaw();
-    let plan = plan.shrink(|less| flaw(less).is_some());
     assert_eq!(plan.provider, Behaviour::default());
     assert_eq!(plan.steps, [Step::LogIn, Step::Agree]);
     let run = simulation().run(&plan, Player::start_first_version);

@@ -28,10 +28,13 @@
 //! Every secret that an answer holds begins with `SECRET`.
 
 use std::time::Duration;
+use std::vec::IntoIter;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
+use proptest::strategy::{NewTree, ValueTree};
+use proptest::test_runner::TestRunner;
 
 use super::answers::{Grant, LIVES, Lifetime, Meaning, TokenAnswer, Writing};
 use super::simulation::plan::{
@@ -96,10 +99,60 @@ pub fn plans() -> impl Strategy<Value = Plan> {
         1 => Just(Vec::new()),
         7 => Just(vec![Step::LogIn, Step::Agree]),
     ];
-    (behaviours(), login, vec(steps(), 0..30)).prop_map(|(provider, login, steps)| Plan {
+    let any = (behaviours(), login, vec(steps(), 0..30));
+    let any = any.prop_map(|(provider, login, steps)| Plan {
         provider,
         steps: [login, steps].concat(),
-    })
+    });
+    Shrunk(any)
+}
+
+/// Plans that get short as [`Plan::shrink`] has it: proptest's own vectors try to leave each element out
+/// once, whatever else goes later.
+#[derive(Debug)]
+struct Shrunk<S>(S);
+
+impl<S: Strategy<Value = Plan>> Strategy for Shrunk<S> {
+    type Tree = PlanTree;
+    type Value = Plan;
+
+    fn new_tree(&self, runner: &mut TestRunner) -> NewTree<Self> {
+        let plan = self.0.new_tree(runner)?.current();
+        Ok(PlanTree {
+            known: plan,
+            simpler: Vec::new().into_iter(),
+            tried: None,
+        })
+    }
+}
+
+#[derive(Debug)]
+struct PlanTree {
+    /// The simplest that fails.
+    known: Plan,
+    simpler: IntoIter<Plan>,
+    tried: Option<Plan>,
+}
+
+impl ValueTree for PlanTree {
+    type Value = Plan;
+
+    fn current(&self) -> Plan {
+        self.tried.as_ref().unwrap_or(&self.known).clone()
+    }
+
+    fn simplify(&mut self) -> bool {
+        if let Some(failed) = self.tried.take() {
+            self.known = failed;
+        }
+        self.simpler = self.known.simpler().into_iter();
+        self.complicate()
+    }
+
+    fn complicate(&mut self) -> bool {
+        self.tried = self.simpler.next();
+        self.tried.is_some()
+    }
 }
 
 /// How a provider behaves all along: rotation, lifetimes, speed.

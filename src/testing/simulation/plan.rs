@@ -149,7 +149,7 @@ impl Plan {
     }
 
     /// Plans a little simpler than this, the boldest first.
-    fn simpler(&self) -> Vec<Self> {
+    pub(in crate::testing) fn simpler(&self) -> Vec<Self> {
         let mut plans = Vec::new();
         let length = self.steps.len();
         let mut part = length;
