@@ -436,6 +436,12 @@ fn the_planted_bug_is_found_as_the_guide_shows_it() {
     assert_eq!(std::fs::read_to_string(path).unwrap(), text);
     let mended = simulation().run(found.plan(), Player::start);
     assert_eq!(mended.flaw(), None);
+
+    // The guide shows the program and what is found, as they are.
+    let guide = include_str!("../src/guide/testing.md");
+    let program = include_str!("../examples/simulated/player.rs");
+    let (_, program) = program.split_once("\n\n").unwrap();
+    assert!(guide.contains(program.trim_end()) && guide.contains(text.trim_end()));
 }
 
 // --- drive ---------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-//! A program that logs in, stays logged in, and saves what it has together with its other settings.
+// A program that logs in, stays logged in, and saves what it has together with its other settings.
 
 use std::time::Duration;
 

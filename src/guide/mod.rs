@@ -2,3 +2,6 @@
 
 #[doc = include_str!("migration.md")]
 pub mod migration {}
+
+#[doc = include_str!("testing.md")]
+pub mod testing {}

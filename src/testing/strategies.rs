@@ -14,7 +14,6 @@
 //! }
 //!
 //! proptest! {
-//!     # #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
 //!     // In your tests with #[test] before it.
 //!     fn no_token_is_shown(response in responses()) {
 //!         if let Ok(response) = &response {
@@ -86,7 +85,7 @@ type Reply = Result<HttpResponse, TransportError>;
 /// #     simulation.unwrap().keeps_nothing()
 /// # }
 /// proptest! {
-///     # #![proptest_config(ProptestConfig { failure_persistence: None, cases: 20, ..Default::default() })]
+///     # #![proptest_config(ProptestConfig::with_cases(20))]
 ///     fn my_player_survives(plan in plans()) {
 ///         let run = simulation().run(&plan, Player::start);
 ///         prop_assert_eq!(run.flaw(), None, "{}", run.transcript().to_jsonl());

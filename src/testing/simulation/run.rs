@@ -79,8 +79,12 @@ impl<'a, P: Program, F: FnMut(&mut World) -> P> Runner<'a, P, F> {
             runner.pass(PACE);
         }
         runner.end();
+        let flaw = runner.world.books.flaw;
+        if let Some(flaw) = flaw {
+            runner.transcript.mark(flaw);
+        }
         Run {
-            flaw: runner.world.books.flaw,
+            flaw,
             transcript: runner.transcript,
         }
     }

@@ -6,13 +6,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
+use super::flaw::Flaw;
 use crate::{
     Client, ClientAuth, Event, HttpResponse, LoginSecrets, Snapshot, Timestamp, TokenSet, spotify,
 };
 
 /// What happened to a flow, one JSON object a line, as the example `drive` of this library reads it:
 /// `cargo run --example drive < transcript.jsonl` shows what a flow that was driven rightly did and
-/// asked for, line by line. A member `note` says what the line alone does not; `drive` passes it by.
+/// asked for, line by line. A member `note` says what the line alone does not, and
+/// `flaw` at the last line what the program did wrong; `drive` passes both by.
 ///
 /// **Tokens, codes and the client's secret are in it in the clear**: a simulation's are made up, but a
 /// client's secret is the one you gave it. `Debug` shows none.
@@ -57,6 +59,16 @@ impl Transcript {
             json!({ "now": now.as_millis(), "event": self::event(event) }),
             note,
         );
+    }
+
+    /// What was wrong after the last line.
+    pub(super) fn mark(&mut self, flaw: Flaw) {
+        let last = self.lines.pop();
+        let line = last.and_then(|line| serde_json::from_str::<Value>(&line).ok());
+        if let Some(mut line) = line {
+            line["flaw"] = flaw.to_string().into();
+            self.push(line, None);
+        }
     }
 
     pub(super) fn push(&mut self, mut line: Value, note: Option<&str>) {
