@@ -234,7 +234,6 @@ impl TokenAnswer {
 
     /// What it means, and what a driver hands back. `echo` is what the request carried: servers quote
     /// it. The tokens get this number.
-    #[must_use]
     pub fn reply(
         self,
         echo: &str,

@@ -1,4 +1,5 @@
-//! A provider to log in to when there is none: for your tests and for demonstrations.
+//! A provider to log in to when there is none, and a world for programs to be tested in: for your tests and
+//! for demonstrations. The [guide](crate::guide::testing) goes through all of it.
 //!
 //! [`FakeProvider`] is an authorization server on `127.0.0.1` that behaves as Spotify documents
 //! itself: endpoints, redirect rules, error bodies, token lifetimes. It really checks PKCE, codes
@@ -27,6 +28,10 @@
 //! Each start takes a free port, and a login is bound to its provider's address: what one
 //! [`FileStore`](crate::session::FileStore) keeps from one run to the next belongs to another provider
 //! then. Give it a port that stays, by [`FakeProvider::builder`].
+//!
+//! [`Simulation`] has the same provider without a socket, and a network, a disk and a clock beside it, for
+//! programs that drive an [`AuthFlow`](crate::AuthFlow) themselves. With the feature `proptest`,
+//! [`strategies`] draw whole lives for them, or parts of one.
 //!
 //! # What it serves
 //!
