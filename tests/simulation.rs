@@ -50,7 +50,9 @@ fn check(result: Result<(), Box<Counterexample>>) {
 
 #[test]
 fn a_right_program_survives_everything() {
-    check(simulation().search(0..1500, Player::start));
+    let lives = std::env::var("SIMULATED_LIVES").ok();
+    let lives = lives.map_or(1500, |lives| lives.parse().expect("a number"));
+    check(simulation().search(0..lives, Player::start));
 }
 
 #[test]

@@ -18,13 +18,13 @@ use player::Player;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let client = spotify::client("player").build()?;
     let simulation = Simulation::new(client, "http://127.0.0.1:8888/callback")?;
-    let seeds = 0..1000;
+    let seeds = 0..300;
     let result = match std::env::args().nth(1).as_deref() {
         Some("mended") => simulation.search(seeds, Player::start),
         _ => simulation.search(seeds, Player::start_first_version),
     };
     match result {
-        Ok(()) => eprintln!("Nothing was found in 1000 lives."),
+        Ok(()) => eprintln!("Nothing was found in 300 lives."),
         Err(found) => {
             eprintln!("{found}");
             print!("{}", found.transcript().to_jsonl());
