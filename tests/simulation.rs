@@ -58,7 +58,7 @@ fn a_right_program_survives_everything() {
 #[test]
 fn so_it_does_with_clients_of_other_kinds() {
     let provider = || {
-        Provider::builder("https://as.example/authorize", "https://as.example/token")
+        Provider::new("https://as.example/authorize", "https://as.example/token")
             .issuer("https://as.example")
             .iss_required()
     };
@@ -521,7 +521,7 @@ impl Program for Noted {
 
 #[test]
 fn drive_does_what_the_simulation_saw() {
-    let provider = Provider::builder("https://as.example/authorize", "https://as.example/token")
+    let provider = Provider::new("https://as.example/authorize", "https://as.example/token")
         .issuer("https://as.example")
         .refresh_token_lifetime(secs(3 * 24 * 3600));
     let other = Client::builder(provider, "other")

@@ -43,7 +43,7 @@ fn config(cases: u32) -> ProptestConfig {
 }
 
 fn client() -> Client {
-    let provider = Provider::builder("https://as.example/authorize", "https://as.example/token")
+    let provider = Provider::new("https://as.example/authorize", "https://as.example/token")
         .issuer("https://as.example");
     Client::builder(provider, "client-1").build().unwrap()
 }

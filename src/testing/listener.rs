@@ -180,7 +180,7 @@ impl House {
     /// Where faults can be ordered: the request's number there, and the fault it meets.
     fn receive(&self, request: &Request) -> Option<(u64, Option<Fault>)> {
         let mut server = lock(&self.server);
-        Some(server.desk(&request.path)?.receive(request))
+        Some(server.desk_at(&request.path)?.receive(request))
     }
 
     fn handle(&self, request: &Request) -> Reply {

@@ -135,7 +135,7 @@ impl Network {
     pub(super) fn arrive(&mut self, sent: Sent, request: Request, now: Duration) -> Option<Acted> {
         let received = self
             .server
-            .desk(&request.path)
+            .desk_at(&request.path)
             .map(|it| it.receive(&request));
         let (number, fault) = received.unwrap_or((0, None));
         if let Some(Fault::Slow(wait)) = fault {

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use super::flaw::Flaw;
+use crate::provider::CheckedProvider;
 use crate::{
     Client, ClientAuth, Event, HttpResponse, LoginSecrets, Snapshot, Timestamp, TokenSet, spotify,
 };
@@ -110,11 +111,11 @@ fn config(client: &Client) -> Value {
 
 fn provider(client: &Client) -> Value {
     let own = &client.provider;
-    let endpoints = |provider: &crate::Provider| {
+    let endpoints = |provider: &CheckedProvider| {
         let both = [&provider.authorization_endpoint, &provider.token_endpoint];
         both.map(|endpoint| endpoint.as_str().to_owned())
     };
-    let spotify = spotify::provider().build();
+    let spotify = spotify::provider().check();
     if spotify.is_ok_and(|spotify| endpoints(&spotify) == endpoints(own)) {
         return "spotify".into();
     }
@@ -146,7 +147,7 @@ fn event(event: &Event) -> Value {
         } => json!({ "transport_error": {
             "id": id.as_u64(),
             "sent": it.may_have_been_sent,
-            "kind": it.kind.as_str(),
+            "kind": it.kind.name(),
         }}),
         Event::Refresh => json!({ "refresh": {} }),
         Event::TokenRejected { serial } => {
