@@ -72,7 +72,7 @@ fn a_right_program_survives_every_plan() {
     runner(200).run(&plans(), survives).unwrap();
     fixed_runner(200).run(&plans(), survives).unwrap();
     let reached = reached.take();
-    let all = "Wait LogIn Agree AgreeTwice AgreeInStaleWindow Deny CloseWindow Forge Cancel LogOut \
+    let all = "Wait LogIn Agree AgreeTwice Reload AgreeInStaleWindow Deny CloseWindow Forge Cancel LogOut \
                Refresh CallApi Restart Fault Offline Outage FailSave LoseSave Suspend ClockAhead \
                ClockBack ExpireAccessTokens RevokeRefreshTokens";
     for name in all.split(' ').filter(|name| !name.is_empty()) {

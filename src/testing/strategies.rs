@@ -180,6 +180,7 @@ pub fn steps() -> impl Strategy<Value = Step> {
         3 => Just(Step::LogIn),
         4 => Just(Step::Agree),
         1 => Just(Step::AgreeTwice),
+        1 => Just(Step::Reload),
         1 => Just(Step::AgreeInStaleWindow),
         1 => Just(Step::Deny),
         1 => Just(Step::CloseWindow),

@@ -6,6 +6,14 @@ use super::chance::Chance;
 use crate::testing::{Fault, Rotation};
 
 /// How the simulated provider behaves all along. The default is Spotify as it documents itself.
+///
+/// ```
+/// use authflow::testing::{Behaviour, Plan, Rotation};
+///
+/// let mut provider = Behaviour::default();
+/// provider.rotation = Rotation::EveryRefresh { reuse_detection: true };
+/// let plan = Plan::new().provider(provider);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Behaviour {
@@ -48,6 +56,9 @@ pub enum Step {
     Agree,
     /// The same, and the browser comes back twice: a reload, or a second tab.
     AgreeTwice,
+    /// The address that the browser came back to last is loaded once more: by the person, or by a browser
+    /// that is started again.
+    Reload,
     /// The person agrees in the window that was opened before the last.
     AgreeInStaleWindow,
     /// The person says no.
@@ -308,6 +319,7 @@ fn step(chance: &mut Chance) -> Step {
         0..6 => Step::Wait(wait),
         6..9 => Step::LogIn,
         9..13 => Step::Agree,
+        13 if chance.one_in(2) => Step::Reload,
         13 => Step::AgreeTwice,
         14 => Step::AgreeInStaleWindow,
         15 => Step::Deny,

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::books::Held;
-use super::chance::Chance;
 use super::flaw::Flaw;
 use super::network::{self, Item};
 use super::plan::{HOUR, MINUTE, Plan, Step};
@@ -11,7 +10,7 @@ use super::transcript::Transcript;
 use super::world::World;
 use super::{Program, Simulation};
 use crate::testing::person::Answer;
-use crate::{AuthFlow, CallbackUrl, Event, LoginSecrets, RequestId, Timestamp, TransportErrorKind};
+use crate::{AuthFlow, CallbackUrl, Event, RequestId, Timestamp, TransportErrorKind};
 
 /// Between two steps.
 const PACE: Duration = Duration::from_secs(1);
@@ -51,7 +50,6 @@ pub(super) struct Runner<'a, P, F> {
     due: Option<Duration>,
     wakes: u32,
     held: Held,
-    secrets: Chance,
     transcript: Transcript,
 }
 
@@ -70,7 +68,6 @@ impl<'a, P: Program, F: FnMut(&mut World) -> P> Runner<'a, P, F> {
             due: None,
             wakes: 0,
             held: Held::default(),
-            secrets: Chance::new(2),
             transcript: Transcript::default(),
         };
         runner.begin();
@@ -238,13 +235,18 @@ impl<'a, P: Program, F: FnMut(&mut World) -> P> Runner<'a, P, F> {
             Step::Wait(wait) => self.pass(*wait),
             Step::LogIn => {
                 let event = Event::BeginLogin {
-                    secrets: LoginSecrets::from_entropy(self.secrets.bytes()),
-                    redirect_uri: self.world.redirect_uri.clone(),
+                    secrets: self.world.login_secrets(),
+                    redirect_uri: self.world.redirect_uri(),
                 };
                 self.tell(event, None);
             }
             Step::Agree => self.answer(0, Answer::Allow, 1),
             Step::AgreeTwice => self.answer(0, Answer::Allow, 2),
+            Step::Reload => {
+                if let Some(url) = self.world.landed.clone() {
+                    self.world.network.come_back(url, self.world.elapsed);
+                }
+            }
             Step::AgreeInStaleWindow => self.answer(1, Answer::Allow, 1),
             Step::Deny => self.answer(0, Answer::Deny, 1),
             Step::CloseWindow => {
@@ -305,6 +307,7 @@ impl<'a, P: Program, F: FnMut(&mut World) -> P> Runner<'a, P, F> {
         let Some(back) = self.world.network.answer(&url, answer, now) else {
             return;
         };
+        self.world.landed = Some(back.clone());
         for _ in 0..times {
             self.world.network.come_back(back.clone(), now);
         }

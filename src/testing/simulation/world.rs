@@ -6,9 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::books::Books;
+use super::chance::Chance;
 use super::network::{Network, Sent};
 use super::plan::Plan;
-use crate::{AuthorizationUrl, Client, HttpRequest, RedirectUri, Snapshot, Timestamp, Verdict};
+use crate::{
+    AuthorizationUrl, Client, HttpRequest, LoginSecrets, RedirectUri, Snapshot, Timestamp, Verdict,
+};
 
 /// When every run begins: 14 November 2023, 22:13:20 UTC.
 const START: u64 = 1_700_000_000_000;
@@ -19,6 +22,7 @@ const START: u64 = 1_700_000_000_000;
 pub struct World {
     client: Arc<Client>,
     pub(super) redirect_uri: RedirectUri,
+    secrets: Chance,
     /// Since the run began, by a stopwatch.
     pub(super) elapsed: Duration,
     /// How far the clock was set ahead, and back.
@@ -28,6 +32,8 @@ pub struct World {
     pub(super) disk: Disk,
     /// The authorization URLs that were opened, the last one last.
     pub(super) windows: Vec<String>,
+    /// Where the browser came back to last.
+    pub(super) landed: Option<String>,
     pub(super) books: Books,
 }
 
@@ -71,11 +77,13 @@ impl World {
             network: Network::new(&client, redirect_uri.as_str(), plan),
             client,
             redirect_uri,
+            secrets: Chance::new(2),
             elapsed: Duration::ZERO,
             ahead: Duration::ZERO,
             back: Duration::ZERO,
             disk: Disk::default(),
             windows: Vec::new(),
+            landed: None,
             books: Books::default(),
         }
     }
@@ -92,6 +100,19 @@ impl World {
     #[must_use]
     pub fn client(&self) -> Arc<Client> {
         Arc::clone(&self.client)
+    }
+
+    /// Where the browser comes back to, for a program that begins a login by itself. The transcript knows
+    /// only of what a program is handed, not of what it hands to its flow of its own accord.
+    #[must_use]
+    pub fn redirect_uri(&self) -> RedirectUri {
+        self.redirect_uri.clone()
+    }
+
+    /// Fresh secrets, for a program that begins a login by itself.
+    #[must_use]
+    pub fn login_secrets(&mut self) -> LoginSecrets {
+        LoginSecrets::from_entropy(self.secrets.bytes())
     }
 
     /// What was saved last, by this program or by the one that ran before it.
