@@ -8,10 +8,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use super::desk::endless;
 use super::fault::{Fault, Outcome};
 use super::http::{self, ReadError, Reply, Request};
 use super::pages;
-use super::server::{Server, endless};
+use super::server::Server;
 use super::socket::Timed;
 
 /// For reading a request, and again for each write of the reply.

@@ -10,7 +10,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 use super::desk::Desk;
-use super::fault::{Fault, Outcome};
 use super::http::{Reply, Request};
 use super::recorded::Endpoint;
 use super::{pages, redirect};
@@ -155,46 +154,6 @@ impl Server {
             "/api/revoke" => self.revoke(request),
             _ => pages::home(),
         }
-    }
-
-    /// Takes a request to a desk, with the fault that is meant for it. A wait before it is the
-    /// caller's.
-    pub(super) fn serve(
-        &mut self,
-        request: &Request,
-        number: u64,
-        fault: Option<Fault>,
-        now: Duration,
-    ) -> Outcome {
-        let outcome = match fault {
-            None | Some(Fault::Slow(_)) => Outcome::Reply(self.handle(request, now)),
-            Some(Fault::Late(wait)) => Outcome::Late(wait, self.handle(request, now)),
-            Some(Fault::Duplicated) => {
-                let first = self.handle(request, now);
-                let _ = self.handle(request, now);
-                Outcome::Reply(first)
-            }
-            Some(Fault::DropBefore) => Outcome::HangUp,
-            Some(Fault::DropAfter) => {
-                let _ = self.handle(request, now);
-                Outcome::HangUp
-            }
-            Some(Fault::TruncatedJson) => Outcome::Reply(self.handle(request, now).truncated()),
-            Some(Fault::Endless { bytes }) => Outcome::Endless(bytes),
-            Some(fault) => {
-                Outcome::Reply(fault.reply().unwrap_or_else(|| self.handle(request, now)))
-            }
-        };
-        // Before the client can know: whoever has the answer also finds it recorded.
-        let status = match &outcome {
-            Outcome::Reply(reply) | Outcome::Late(_, reply) => Some(reply.status),
-            Outcome::Endless(_) => Some(endless().status),
-            Outcome::HangUp => None,
-        };
-        if let (Some(status), Some(desk)) = (status, self.desk_at(&request.path)) {
-            desk.answered(number, status);
-        }
-        outcome
     }
 
     fn authorize(&mut self, request: &Request, now: Duration) -> Reply {
@@ -421,11 +380,6 @@ fn is_s256_challenge(challenge: &str) -> bool {
     URL_SAFE_NO_PAD
         .decode(challenge)
         .is_ok_and(|digest| digest.len() == 32)
-}
-
-/// The head of an answer that doesn't end.
-pub(super) fn endless() -> Reply {
-    Reply::new(200).header("Content-Type", "application/json")
 }
 
 pub(super) fn json_reply(status: u16, body: &serde_json::Value) -> Reply {

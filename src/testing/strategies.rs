@@ -26,6 +26,9 @@
 //!
 //! Every secret that an answer holds begins with `SECRET`.
 
+mod answers;
+mod events;
+
 use std::time::Duration;
 use std::vec::IntoIter;
 
@@ -35,19 +38,14 @@ use proptest::sample::select;
 use proptest::strategy::{NewTree, ValueTree};
 use proptest::test_runner::TestRunner;
 
-use super::answers::{Grant, LIVES, Lifetime, Meaning, TokenAnswer, Writing};
+pub use answers::{grants, hopeless_answers, responses, token_answers, transport_errors};
+pub use events::{events, token_sets};
+
 use super::simulation::plan::{
-    Behaviour, CONSENTS, LATENCIES, LIVES as LIFETIMES, Plan, ROTATIONS, Step, WAITS, every_fault,
+    Behaviour, CONSENTS, LATENCIES, LIVES, Plan, ROTATIONS, Step, WAITS, every_fault,
 };
 use super::{Fault, Rotation};
-use crate::{
-    CallbackUrl, Client, Event, HttpResponse, LoginSecrets, RedirectUri, RequestId, Scopes,
-    Timestamp, TokenSerial, TokenSet, TransportError, TransportErrorKind,
-};
-
-type Reply = Result<HttpResponse, TransportError>;
-
-// --- a program's world ---------------------------------------------------------------------------
+use crate::Timestamp;
 
 /// A provider's ways and up to 30 things that happen, for [`Simulation::run`](super::Simulation::run).
 ///
@@ -158,7 +156,7 @@ impl ValueTree for PlanTree {
 pub fn behaviours() -> impl Strategy<Value = Behaviour> {
     let rotation = select(&ROTATIONS[..]).prop_map(|it: Rotation| it);
     let times = (
-        select(&LIFETIMES[..]),
+        select(&LIVES[..]),
         select(&CONSENTS[..]),
         select(&LATENCIES[..]),
     );
@@ -243,206 +241,4 @@ pub fn clocks() -> impl Strategy<Value = Vec<Timestamp>> {
         };
         steps.into_iter().map(tick).collect()
     })
-}
-
-// --- what a flow is handed -----------------------------------------------------------------------
-
-/// Any event, for a flow of this client that is driven by hand. A few login secrets, request ids and
-/// serials come again and again, so that some callbacks, responses and rejections are meant.
-pub fn events(client: &Client, redirect_uri: &RedirectUri) -> impl Strategy<Value = Event> + use<> {
-    let issuer = client.provider.issuer.clone();
-    let redirect_uri = redirect_uri.clone();
-    let uri = redirect_uri.clone();
-    let begin_login = (0..2u8).prop_map(move |number| Event::BeginLogin {
-        secrets: secrets(number),
-        redirect_uri: redirect_uri.clone(),
-    });
-    let query = prop_oneof![1 => Just(CALLBACKS[0]), 1 => select(&CALLBACKS[..])];
-    let callback = (0..2u8, query).prop_map(move |(number, query)| {
-        let secrets = secrets(number);
-        let query = query.replace("STATE", secrets.state.expose());
-        let query = match &issuer {
-            Some(issuer) => format!("{query}&iss={issuer}"),
-            None => query,
-        };
-        let mark = if uri.as_str().contains('?') { '&' } else { '?' };
-        let url = CallbackUrl::new(format!("{}{mark}{query}", uri.as_str()));
-        Event::Callback { url }
-    });
-    let response = (1..4u64, responses()).prop_map(|(id, result)| Event::Response {
-        id: RequestId::from_u64(id),
-        result,
-    });
-    let rejected = (1..6u64).prop_map(|serial| Event::TokenRejected {
-        serial: TokenSerial::from_u64(serial),
-    });
-    prop_oneof![
-        4 => Just(Event::Tick),
-        3 => begin_login,
-        4 => callback,
-        8 => response,
-        3 => Just(Event::Refresh),
-        2 => rejected,
-        1 => token_sets().prop_map(Event::AdoptTokens),
-        1 => Just(Event::CancelLogin),
-        1 => Just(Event::LogOut),
-    ]
-}
-
-const CALLBACKS: [&str; 6] = [
-    "code=SECRET-code&state=STATE",
-    "error=access_denied&state=STATE",
-    "code=SECRET-code&state=forged",
-    "code=SECRET-code&error=access_denied&state=STATE",
-    "error=access_denied",
-    "state=STATE",
-];
-
-fn secrets(number: u8) -> LoginSecrets {
-    LoginSecrets::from_entropy([number; 64])
-}
-
-/// Tokens to adopt: `SECRET-access-1` and so on.
-pub fn token_sets() -> impl Strategy<Value = TokenSet> {
-    let end = proptest::option::of(0..1u64 << 42);
-    (0..4u8, any::<bool>(), any::<bool>(), end).prop_map(|(number, refresh, scope, end)| {
-        let mut set = TokenSet::new(format!("SECRET-access-{number}"));
-        if refresh {
-            set = set.refresh_token(format!("SECRET-refresh-{number}"));
-        }
-        if let (true, Ok(scopes)) = (scope, Scopes::new(["read", "write"])) {
-            set = set.scopes(scopes);
-        }
-        match end {
-            Some(end) => set.expires_at(Timestamp::from_millis(end)),
-            None => set,
-        }
-    })
-}
-
-/// Anything that can come back for a token request: tokens in every way to write them, OAuth errors,
-/// redirects, pages, garbage, bodies that are cut off, too deep or too large, and no answer.
-pub fn responses() -> impl Strategy<Value = Reply> {
-    let status = || {
-        prop_oneof![
-            2 => Just(200u16),
-            2 => select(&[201, 204, 301, 302, 307, 400, 401, 403, 404, 429, 500, 502, 503][..]),
-            1 => 100..1000u16,
-        ]
-    };
-    let said = (token_answers(), 1..4u64).prop_map(|(answer, number)| {
-        let now = Timestamp::from_millis(1_700_000_000_000);
-        answer
-            .reply(
-                "grant_type=refresh_token&refresh_token=SECRET-sent",
-                number,
-                now,
-            )
-            .1
-    });
-    let cut = (grants(), writings(), any::<proptest::sample::Index>());
-    let cut = cut.prop_map(|(grant, writing, at)| {
-        let whole = TokenAnswer::Written(grant, writing);
-        let reply = whole.reply("", 1, Timestamp::from_millis(0)).1;
-        reply.map(|reply| {
-            let length = at.index(reply.body().len().max(1));
-            let body = reply.body().get(..length).unwrap_or_default();
-            HttpResponse::new(reply.status(), body)
-        })
-    });
-    let tokens_elsewhere = (status(), grants(), writings()).prop_map(|(status, grant, writing)| {
-        let whole = TokenAnswer::Written(grant, writing);
-        let reply = whole.reply("", 1, Timestamp::from_millis(0)).1;
-        reply.map(|reply| HttpResponse::new(status, reply.body()))
-    });
-    let garbage = (status(), vec(any::<u8>(), 0..200));
-    let page = "<!doctype html><title>Error</title><h1>Something went wrong</h1>";
-    let odd = select(&[Odd::Page, Odd::Deep, Odd::TooLarge][..]);
-    let odd = (status(), odd).prop_map(move |(status, odd)| {
-        let body = match odd {
-            Odd::Page => page.to_owned(),
-            Odd::Deep => "[".repeat(100_000),
-            Odd::TooLarge => " ".repeat(HttpResponse::MAX_BODY + 1),
-        };
-        Ok(HttpResponse::new(status, body))
-    });
-    prop_oneof![
-        12 => said,
-        2 => cut,
-        2 => tokens_elsewhere,
-        2 => garbage.prop_map(|(status, body)| Ok(HttpResponse::new(status, body))),
-        2 => odd,
-        2 => transport_errors().prop_map(Err),
-    ]
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Odd {
-    Page,
-    Deep,
-    TooLarge,
-}
-
-/// No answer, for any reason.
-pub fn transport_errors() -> impl Strategy<Value = TransportError> {
-    use TransportErrorKind::{
-        Cancelled, Closed, Connect, Dns, Other, Protocol, Timeout, Tls, TooLarge,
-    };
-    const NEVER_SENT: [TransportErrorKind; 2] = [Connect, Dns];
-    let unsent = select(&NEVER_SENT[..]).prop_map(|kind| (kind, false));
-    let kinds = [Closed, Timeout, Tls, Protocol, TooLarge, Cancelled, Other];
-    let either = (select(kinds.to_vec()), any::<bool>());
-    prop_oneof![1 => unsent, 3 => either].prop_map(|(kind, may_have_been_sent)| TransportError {
-        kind,
-        may_have_been_sent,
-    })
-}
-
-// --- what a token endpoint says ------------------------------------------------------------------
-
-/// Anything that a token endpoint may say, with what it means.
-pub fn token_answers() -> impl Strategy<Value = TokenAnswer> {
-    let plain = grants().prop_map(TokenAnswer::Tokens);
-    let written = (grants(), writings()).prop_map(|(grant, how)| TokenAnswer::Written(grant, how));
-    let refusals = failures(|means| means == Meaning::InvalidGrant);
-    prop_oneof![3 => plain, 5 => written, 6 => failures(|_| true), 2 => losses(), 1 => refusals]
-}
-
-/// Nothing that lasts, nothing that ends the attempts, and nothing that asks for patience: what a
-/// program must not answer with a storm of requests.
-pub fn hopeless_answers() -> impl Strategy<Value = TokenAnswer> {
-    const DEAD: [Lifetime; 3] = [Lifetime::Zero, Lifetime::Lasts(0), Lifetime::Lasts(1000)];
-    let plain = grants_of(&DEAD).prop_map(TokenAnswer::Tokens);
-    let written = (grants_of(&DEAD), writings());
-    let written = written.prop_map(|(grant, how)| TokenAnswer::Written(grant, how));
-    let hasty = failures(|means| means.retry_after().is_some_and(|asked| asked <= 1000));
-    prop_oneof![plain, written, hasty, losses()]
-}
-
-/// Tokens of any life, with and without a refresh token.
-pub fn grants() -> impl Strategy<Value = Grant> {
-    grants_of(&LIVES)
-}
-
-fn grants_of(lives: &'static [Lifetime]) -> impl Strategy<Value = Grant> {
-    (any::<bool>(), any::<bool>(), select(lives)).prop_map(|(refresh, scope, life)| Grant {
-        number: 0,
-        refresh,
-        scope,
-        life,
-    })
-}
-
-fn writings() -> impl Strategy<Value = Writing> {
-    (0..Writing::COUNT).prop_map(Writing::numbered)
-}
-
-fn failures(which: impl Fn(Meaning) -> bool) -> impl Strategy<Value = TokenAnswer> {
-    let all = 0..TokenAnswer::FAILURES;
-    let some = all.filter(|at| which(TokenAnswer::failure_means(*at)));
-    select(some.collect::<Vec<_>>()).prop_map(TokenAnswer::Failure)
-}
-
-fn losses() -> impl Strategy<Value = TokenAnswer> {
-    (0..TokenAnswer::LOSSES).prop_map(TokenAnswer::Lost)
 }
