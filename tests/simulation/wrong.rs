@@ -24,6 +24,7 @@ pub enum Mistake {
     IgnoresThePerson,
     AlwaysWakes,
     Hammers,
+    AdoptsWhatItReads,
     RestoresForCallbacks,
     IgnoresFailedSaves,
 }
@@ -49,6 +50,16 @@ impl Clumsy {
             first_save: None,
             save_at: None,
         }
+    }
+
+    /// A member that is missing is null, is it not?
+    fn adopt(&mut self, answer: serde_json::Value, now: Timestamp) {
+        let Some(access_token) = answer["access_token"].as_str() else {
+            return;
+        };
+        let refresh_token = answer["refresh_token"].as_str().unwrap_or_default();
+        let tokens = authflow::TokenSet::new(access_token).refresh_token(refresh_token);
+        let _ = self.flow.handle(Event::AdoptTokens(tokens), now);
     }
 
     fn save(&mut self, world: &mut World) {
@@ -84,7 +95,14 @@ impl Program for Clumsy {
         {
             self.flow = AuthFlow::restore(world.client(), saved, now).unwrap();
         }
+        let read = match &event {
+            Event::Response { result: Ok(it), .. } => serde_json::from_slice(it.body()).ok(),
+            _ => None,
+        };
         let _ = self.flow.handle(event, now);
+        if self.mistake == Mistake::AdoptsWhatItReads {
+            self.adopt(read.unwrap_or_default(), now);
+        }
         if self.save_at.is_some() {
             self.save(world);
         }
@@ -164,6 +182,7 @@ fn every_mistake_is_found_and_made_short() {
         (IgnoresThePerson, Flaw::LockedOut, 5),
         (AlwaysWakes, Flaw::BusyLoop, 0),
         (Hammers, Flaw::TooManyRequests, 4),
+        (AdoptsWhatItReads, Flaw::RefreshTokenForgotten, 3),
     ];
     for (mistake, flaw, most) in expected {
         let start = |world: &mut World| Clumsy::start(mistake, world);

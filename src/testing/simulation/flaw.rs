@@ -30,6 +30,9 @@ pub enum Flaw {
     Overslept,
     /// The program wakes again and again, and no time passes.
     BusyLoop,
+    /// The program had a live refresh token, and has none now, although nobody logged out: an answer
+    /// without a new one means that the old one goes on (RFC 6749 section 6).
+    RefreshTokenForgotten,
     /// The program's refresh token is dead at the provider, and neither the person nor the provider
     /// nor a lost answer has ended it.
     DeadRefreshToken,
@@ -55,6 +58,7 @@ impl fmt::Display for Flaw {
             Self::TooManyRequests => "too many requests were made",
             Self::Overslept => "the flow's deadline passed and it got no Tick",
             Self::BusyLoop => "the program wakes without end, and no time passes",
+            Self::RefreshTokenForgotten => "a refresh token was forgotten that is still live",
             Self::DeadRefreshToken => "the refresh token is dead, and nobody has ended it",
             Self::LockedOut => "the refresh token is live, but the program does not get in",
         })

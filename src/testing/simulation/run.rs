@@ -125,6 +125,7 @@ impl<'a, P: Program, F: FnMut(&mut World) -> P> Runner<'a, P, F> {
             Event::Response { id, .. } => Some(*id),
             _ => None,
         };
+        let is_log_out = matches!(event, Event::LogOut);
         if matches!(event, Event::Callback { .. }) {
             self.world.books.unanswered += 1;
         }
@@ -134,6 +135,10 @@ impl<'a, P: Program, F: FnMut(&mut World) -> P> Runner<'a, P, F> {
         self.world.books.count(self.world.elapsed, life);
         let held = Held::of(&self.flow().snapshot());
         let is_live = self.is_live(&held);
+        let is_out = held.refresh.is_none() && !is_log_out;
+        if is_out && self.is_live(&self.held) {
+            self.find(Flaw::RefreshTokenForgotten);
+        }
         if let (Some(id), true) = (answered, held != self.held && is_live) {
             self.world.books.renewed(id);
         }
