@@ -150,7 +150,8 @@
 //! | `browser` | yes | [`browser`]: opens the URL, with `open`; [`Login`] does so by itself then |
 //! | `os-rng` | yes | [`Timestamp::now`] and [`LoginSecrets::generate`], with getrandom |
 //! | `keyring` | | [`session::KeyringStore`]: the system's keyring, with `keyring-core` and no async runtime |
-//! | `testing` | | [`testing`]: a fake provider, and a person to click in it |
+//! | `testing` | | [`testing`]: a fake provider, a person to click in it, and a simulator for programs of yours |
+//! | `proptest` | | [`testing::strategies`]: what property tests draw from, with proptest; brings `testing` |
 //!
 //! [`Login`] and [`Session`] need `ureq`, `loopback` and `os-rng`; they bring [`session::FileStore`].
 //!
@@ -179,7 +180,8 @@
         feature = "browser",
         feature = "os-rng",
         feature = "keyring",
-        feature = "testing"
+        feature = "testing",
+        feature = "proptest"
     )),
     allow(rustdoc::broken_intra_doc_links)
 )]

@@ -83,6 +83,24 @@ fn says(out: &str, lines: &[&str]) {
 }
 
 #[test]
+fn simulated_finds_the_bug_in_the_first_version_and_none_in_the_mended_one() {
+    assert_eq!(run("simulated", &["mended"]), "");
+    // What it finds goes to drive, so its made-up tokens are on standard output.
+    let found = Command::new(example::example("simulated"))
+        .output()
+        .unwrap();
+    assert!(found.status.success());
+    let said = String::from_utf8_lossy(&found.stderr).into_owned();
+    assert!(
+        said.starts_with("a token was used before it was saved"),
+        "{said}"
+    );
+    let lines = String::from_utf8(found.stdout).unwrap();
+    assert_eq!(lines.lines().count(), 5);
+    assert!(lines.lines().all(|line| line.starts_with('{')), "{lines}");
+}
+
+#[test]
 fn persistent_config_is_in_again_tomorrow() {
     let out = run("persistent_config", &[]);
     says(

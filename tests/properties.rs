@@ -398,7 +398,7 @@ proptest! {
 #[test]
 fn model_agrees_on_each_answer() -> Result<(), TestCaseError> {
     let walk = walk(Grant::lasting(3_600_000));
-    for said in each_said() {
+    for said in Said::each() {
         for walk in [&walk[..2], &walk[..4]] {
             let answer = promptly(Pass::Millis(80), Op::Answer(Some(0), said));
             let tick = promptly(Pass::ToDeadline, Op::Tick);

@@ -226,10 +226,15 @@ const HOLD_NO_SECRET: &[(&str, &str)] = &[
     ("flow::action::Verdict", "names"),
     ("flow::event::TokenSerial", "a number"),
     ("session::store::error::StoreErrorKind", "names"),
+    ("testing::answers::Grant", "numbers"),
+    ("testing::answers::Lifetime", "numbers"),
     ("testing::person::Answer", "names"),
     ("testing::person::Person", "nothing"),
     ("testing::recorded::Endpoint", "names"),
     ("testing::server::Rotation", "names"),
+    ("testing::simulation::flaw::Flaw", "names"),
+    ("testing::simulation::plan::Behaviour", "times and names"),
+    ("testing::simulation::world::SaveFailed", "nothing"),
     ("time::Timestamp", "a number"),
     ("wire::callback::IgnoredReason", "names"),
     ("wire::http::RequestId", "a number"),
@@ -253,6 +258,8 @@ fn every_public_type_is_shown_or_has_nothing_to_hide() {
     showcase::of_the_sessions(&mut shown, &server, &own);
     showcase::of_the_stores(&mut shown, &own);
     showcase::of_the_fake_provider(&mut shown);
+    let simulated = client(&server).secret(CLIENT_SECRET).build().unwrap();
+    showcase::of_the_simulation(&mut shown, simulated);
 
     let types = public::types();
     assert!(types.len() > 70, "{types:?}");

@@ -121,6 +121,9 @@ fn config(config: &Map<String, Value>) -> Result<Client, Fault> {
             if optional_bool(provider, "iss_required")?.unwrap_or(false) {
                 builder = builder.iss_required();
             }
+            if let Some(life) = optional_millis(provider, "refresh_token_lifetime_ms")? {
+                builder = builder.refresh_token_lifetime(life);
+            }
             builder
         }
         _ => return Err(Fault::missing("provider", "\"spotify\" or an object")),
@@ -131,8 +134,12 @@ fn config(config: &Map<String, Value>) -> Result<Client, Fault> {
     }
     match optional_text(config, "client_auth")? {
         None | Some("basic") => {}
+        Some("basic_unencoded") => builder = builder.auth(ClientAuth::BasicUnencoded),
         Some("body") => builder = builder.auth(ClientAuth::Body),
-        Some(_) => return Err(Fault::missing("client_auth", "\"basic\" or \"body\"")),
+        Some(_) => {
+            let what = "\"basic\", \"basic_unencoded\" or \"body\"";
+            return Err(Fault::missing("client_auth", what));
+        }
     }
     if let Some(scopes) = optional_texts(config, "scopes")? {
         builder = builder.scopes(scopes);
@@ -152,8 +159,14 @@ fn config(config: &Map<String, Value>) -> Result<Client, Fault> {
             builder = builder.authorize_param(name, value);
         }
     }
-    if let Some(leeway) = optional_number(config, "leeway_ms")? {
-        builder = builder.leeway(Duration::from_millis(leeway));
+    if let Some(leeway) = optional_millis(config, "leeway_ms")? {
+        builder = builder.leeway(leeway);
+    }
+    if let Some(wait) = optional_millis(config, "login_timeout_ms")? {
+        builder = builder.login_timeout(wait);
+    }
+    if let Some(wait) = optional_millis(config, "request_timeout_ms")? {
+        builder = builder.request_timeout(wait);
     }
     if let Some(on) = optional_bool(config, "auto_refresh")? {
         builder = builder.auto_refresh(on);
@@ -306,6 +319,10 @@ fn optional_text<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<Optio
 
 fn optional_number(fields: &Map<String, Value>, name: &str) -> Result<Option<u64>, Fault> {
     optional(fields, name, "a whole number", Value::as_u64)
+}
+
+fn optional_millis(fields: &Map<String, Value>, name: &str) -> Result<Option<Duration>, Fault> {
+    Ok(optional_number(fields, name)?.map(Duration::from_millis))
 }
 
 fn optional_bool(fields: &Map<String, Value>, name: &str) -> Result<Option<bool>, Fault> {

@@ -71,7 +71,8 @@ impl Drive {
         let mut saved = None;
         let taken = input::read(line).and_then(|line| self.take(line, &mut saved));
         let error = taken.err();
-        let mut answer = output::describe(self.flow.as_mut(), self.now, error);
+        let actions = self.flow.as_mut().map(output::drain).unwrap_or_default();
+        let mut answer = output::describe(self.flow.as_ref(), self.now, error, actions);
         if let Some(saved) = saved {
             answer["snapshot"] = saved;
         }

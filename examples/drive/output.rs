@@ -6,11 +6,21 @@ use authflow::{Action, AuthFlow, Failure, Notice, Timestamp, Verdict};
 
 use crate::input::Fault;
 
+/// What the flow wants done. Each action as it is when it is due: with the snapshot of that moment.
+pub fn drain(flow: &mut AuthFlow) -> Vec<Value> {
+    let mut actions = Vec::new();
+    while let Some(action) = flow.poll_action() {
+        actions.push(self::action(&action, flow));
+    }
+    actions
+}
+
 /// The answer to a line: whether it was taken, what the flow looks like now, and what it wants done.
 pub fn describe(
-    flow: Option<&mut AuthFlow>,
+    flow: Option<&AuthFlow>,
     now: Option<Timestamp>,
     error: Option<Fault>,
+    actions: Vec<Value>,
 ) -> Value {
     let mut answer = json!({ "ok": error.is_none() });
     if let Some(Fault {
@@ -21,7 +31,6 @@ pub fn describe(
     {
         answer["error"] = json!({ "kind": kind, "name": name, "message": message });
     }
-    let mut actions = Vec::new();
     let mut set = |name: &str, value: Value| answer[name] = value;
     let Some(flow) = flow else {
         for name in ["state", "activity", "deadline"]
@@ -34,9 +43,6 @@ pub fn describe(
         set("actions", actions.into());
         return answer;
     };
-    while let Some(action) = flow.poll_action() {
-        actions.push(self::action(&action, flow));
-    }
     set("state", flow.state().name().into());
     set("activity", flow.activity().name().into());
     set("deadline", flow.deadline().map(Timestamp::as_millis).into());
@@ -64,7 +70,8 @@ const TOKEN_MEMBERS: [&str; 5] = [
     "scopes",
 ];
 
-fn action(action: &Action, flow: &AuthFlow) -> Value {
+/// One of them.
+pub fn action(action: &Action, flow: &AuthFlow) -> Value {
     match action {
         Action::OpenUrl(url) => json!({ "open_url": url.as_str() }),
         Action::Send(request) => {

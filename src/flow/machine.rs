@@ -106,6 +106,19 @@ pub(crate) const LONGEST_ASKED: Duration = Duration::from_secs(24 * 60 * 60);
 const LATE_KEPT: usize = 16;
 
 impl Machine {
+    #[cfg(feature = "testing")]
+    pub(crate) fn in_flight(&self) -> impl Iterator<Item = RequestId> {
+        let login = self
+            .login
+            .as_ref()
+            .and_then(|login| login.exchange.as_ref());
+        let refresh = match self.session.as_ref().map(|session| &session.refresh) {
+            Some(Refresh::InFlight { sent, .. }) => Some(sent.id),
+            _ => None,
+        };
+        login.map(|exchange| exchange.id).into_iter().chain(refresh)
+    }
+
     pub(crate) fn state(&self) -> State {
         match (&self.login, &self.session) {
             (Some(_), _) => State::AwaitingCode,

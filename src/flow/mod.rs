@@ -297,6 +297,19 @@ impl AuthFlow {
     }
 }
 
+/// What the simulator asks besides.
+#[cfg(feature = "testing")]
+impl AuthFlow {
+    /// The requests whose responses it waits for.
+    pub(crate) fn in_flight(&self) -> impl Iterator<Item = RequestId> {
+        self.machine.in_flight()
+    }
+
+    pub(crate) fn has_actions(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+}
+
 impl fmt::Debug for AuthFlow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthFlow")

@@ -45,6 +45,11 @@ impl Outbox {
         self.queue.pop_front()
     }
 
+    #[cfg(feature = "testing")]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
     /// Takes back a request that nobody has sent yet.
     pub(crate) fn withdraw_request(&mut self, id: RequestId) {
         self.withdraw(|action| matches!(action, Action::Send(request) if request.id() == id));

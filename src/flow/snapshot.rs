@@ -196,6 +196,13 @@ impl Snapshot {
         }))
     }
 
+    /// The tokens as they are: the access token, and the refresh token if there is one.
+    #[cfg(feature = "testing")]
+    pub(crate) fn secrets(&self) -> Option<(&Secret, Option<&Secret>)> {
+        let session = self.session.as_ref()?;
+        Some((&session.access_token, session.refresh_token.as_ref()))
+    }
+
     /// Only the session, for a store that keeps no login which still waits for its callback: it belongs to
     /// one process.
     #[must_use]

@@ -15,6 +15,7 @@
 //! | something for machines without a browser: SSH, containers, WSL | [`headless`] |
 //! | a game, or anything with an event loop of its own | [`event_loops`] |
 //! | against GitHub, Google, Microsoft, Discord, Twitch, or any other provider | [`providers`] |
+//! | tests, or a loop of your own that has to survive what networks do | [`mod@testing`] |
 //! | and want to know what is defended, and what is not | [`threat_model`] |
 //! | and come from SpotifyAPI-NET, `oauth2`, `rspotify` or `librespot-oauth` | [`migration`] |
 
@@ -45,3 +46,6 @@ pub mod event_loops {}
 
 #[doc = include_str!("migration.md")]
 pub mod migration {}
+
+#[doc = include_str!("testing.md")]
+pub mod testing {}

@@ -27,7 +27,7 @@ pub struct Client {
     pub(crate) secret: Option<Secret>,
     pub(crate) auth: ClientAuth,
     pub(crate) scopes: Scopes,
-    authorize_params: Vec<(String, String)>,
+    pub(crate) authorize_params: Vec<(String, String)>,
     pub(crate) token_params: Vec<(String, Secret)>,
     pkce: bool,
     pub(crate) swap: Option<Swap>,

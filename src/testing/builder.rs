@@ -34,6 +34,7 @@ impl Default for FakeProviderBuilder {
                 refresh_token_lifetime: Duration::from_secs(180 * 24 * 3600),
                 rotation: Rotation::Never,
                 code_reuse_revokes: false,
+                issuer: None,
             },
             names_revocation: false,
             port: 0,

@@ -26,6 +26,11 @@ pub enum Fault {
     },
     /// Wait, then answer as usual. Processed after the wait.
     Slow(Duration),
+    /// Process the request at once, and answer only after this wait. With a wait that is longer than the
+    /// client's patience, the client gives up on a refresh that has worked.
+    Late(Duration),
+    /// Process the request twice, as if a proxy on the way had sent it again, and give the first answer.
+    Duplicated,
     /// Read the request and hang up. Not processed.
     DropBefore,
     /// Process the request and hang up: the reply is lost, and under
@@ -106,6 +111,8 @@ impl Fault {
                     .body(body),
             ),
             Self::Slow(_)
+            | Self::Late(_)
+            | Self::Duplicated
             | Self::DropBefore
             | Self::DropAfter
             | Self::TruncatedJson
@@ -121,6 +128,8 @@ impl fmt::Debug for Fault {
             Self::Unavailable => f.write_str("Unavailable"),
             Self::Html { status } => write!(f, "Html({status})"),
             Self::Slow(wait) => write!(f, "Slow({wait:?})"),
+            Self::Late(wait) => write!(f, "Late({wait:?})"),
+            Self::Duplicated => f.write_str("Duplicated"),
             Self::DropBefore => f.write_str("DropBefore"),
             Self::DropAfter => f.write_str("DropAfter"),
             Self::TooManyRequests { retry_after } => write!(f, "TooManyRequests({retry_after:?})"),
@@ -133,6 +142,18 @@ impl fmt::Debug for Fault {
             }
         }
     }
+}
+
+/// What becomes of a request, fault or none.
+pub(super) enum Outcome {
+    /// This is sent.
+    Reply(Reply),
+    /// This is sent after a wait.
+    Late(Duration, Reply),
+    /// The connection ends.
+    HangUp,
+    /// A body without an end, but for this many bytes.
+    Endless(u64),
 }
 
 /// The faults to come, first in first out.

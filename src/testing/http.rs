@@ -32,6 +32,31 @@ pub(super) struct Request {
 }
 
 impl Request {
+    pub(super) fn get(target: &str) -> Self {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        Self {
+            method: "GET".into(),
+            path: path.into(),
+            query: query.into(),
+            headers: Vec::new(),
+            body: Vec::new(),
+        }
+    }
+
+    pub(super) fn post(path: &str, form: &str) -> Self {
+        Self {
+            method: "POST".into(),
+            body: form.into(),
+            ..Self::get(path)
+        }
+        .with_header("Content-Type", "application/x-www-form-urlencoded")
+    }
+
+    pub(super) fn with_header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
     pub(super) fn query_pairs(&self) -> Vec<(String, String)> {
         form_urlencoded::parse(self.query.as_bytes())
             .into_owned()
@@ -310,32 +335,4 @@ fn read_line(source: &mut impl Read) -> Result<String, ReadError> {
         }
     }
     Err(ReadError::Refused(400))
-}
-
-#[cfg(test)]
-impl Request {
-    pub(super) fn get(target: &str) -> Self {
-        let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        Self {
-            method: "GET".into(),
-            path: path.into(),
-            query: query.into(),
-            headers: Vec::new(),
-            body: Vec::new(),
-        }
-    }
-
-    pub(super) fn post(path: &str, form: &str) -> Self {
-        Self {
-            method: "POST".into(),
-            body: form.into(),
-            ..Self::get(path)
-        }
-        .with_header("Content-Type", "application/x-www-form-urlencoded")
-    }
-
-    pub(super) fn with_header(mut self, name: &str, value: &str) -> Self {
-        self.headers.push((name.into(), value.into()));
-        self
-    }
 }

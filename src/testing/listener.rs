@@ -8,7 +8,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::fault::Fault;
+use super::desk::endless;
+use super::fault::{Fault, Outcome};
 use super::http::{self, ReadError, Reply, Request};
 use super::pages;
 use super::server::Server;
@@ -159,43 +160,28 @@ impl House {
         let Some((number, fault)) = self.receive(&request) else {
             return self.handle(&request).write_to(stream);
         };
-        let reply = match fault {
-            None => self.handle(&request),
+        let fault = match fault {
             Some(Fault::Slow(wait)) => {
                 if !self.sleep(wait) {
                     return Ok(());
                 }
-                self.handle(&request)
+                None
             }
-            Some(Fault::DropBefore) => return Ok(()),
-            Some(Fault::DropAfter) => {
-                self.handle(&request);
-                return Ok(());
-            }
-            Some(Fault::TruncatedJson) => self.handle(&request).truncated(),
-            Some(Fault::Endless { bytes }) => {
-                self.answered(&request, number, 200);
-                return Reply::new(200)
-                    .header("Content-Type", "application/json")
-                    .write_endless(stream, bytes);
-            }
-            Some(fault) => fault.reply().unwrap_or_else(|| self.handle(&request)),
+            other => other,
         };
-        // Before the client can know: whoever has the answer also finds it recorded.
-        self.answered(&request, number, reply.status);
-        reply.write_to(stream)
+        let outcome = lock(&self.server).serve(&request, number, fault, self.now());
+        match outcome {
+            Outcome::Reply(reply) => reply.write_to(stream),
+            Outcome::Late(wait, reply) if self.sleep(wait) => reply.write_to(stream),
+            Outcome::Late(..) | Outcome::HangUp => Ok(()),
+            Outcome::Endless(bytes) => endless().write_endless(stream, bytes),
+        }
     }
 
     /// Where faults can be ordered: the request's number there, and the fault it meets.
     fn receive(&self, request: &Request) -> Option<(u64, Option<Fault>)> {
         let mut server = lock(&self.server);
         Some(server.desk_at(&request.path)?.receive(request))
-    }
-
-    fn answered(&self, request: &Request, number: u64, status: u16) {
-        if let Some(desk) = lock(&self.server).desk_at(&request.path) {
-            desk.answered(number, status);
-        }
     }
 
     fn handle(&self, request: &Request) -> Reply {

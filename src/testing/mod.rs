@@ -1,4 +1,5 @@
-//! A provider to log in to when there is none: for your tests and for demonstrations.
+//! A provider to log in to when there is none, and a world for programs to be tested in: for your tests and
+//! for demonstrations. The [guide](crate::guide::testing) goes through all of it.
 //!
 //! [`FakeProvider`] is an authorization server on `127.0.0.1` that behaves as Spotify documents
 //! itself: endpoints, redirect rules, error bodies, token lifetimes. It really checks PKCE, codes
@@ -28,6 +29,10 @@
 //! [`FileStore`](crate::session::FileStore) keeps from one run to the next belongs to another provider
 //! then. Give it a port that stays, by [`FakeProvider::builder`].
 //!
+//! [`Simulation`] has the same provider without a socket, and a network, a disk and a clock beside it, for
+//! programs that drive an [`AuthFlow`](crate::AuthFlow) themselves. With the feature `proptest`,
+//! [`strategies`] draw whole lives for them, or parts of one.
+//!
 //! # What it serves
 //!
 //! | request | answer |
@@ -56,6 +61,7 @@
     reason = "a server and a browser have sockets, threads and a clock; the rules don't"
 )]
 
+pub mod answers;
 mod api;
 mod builder;
 #[cfg(all(feature = "ureq", feature = "loopback", feature = "os-rng"))]
@@ -71,7 +77,10 @@ mod recorded;
 mod redirect;
 mod revocation;
 mod server;
+mod simulation;
 mod socket;
+#[cfg(feature = "proptest")]
+pub mod strategies;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -84,3 +93,7 @@ pub use person::{Answer, Landing, Person};
 pub use provider::FakeProvider;
 pub use recorded::{Endpoint, RecordedRequest};
 pub use server::Rotation;
+pub use simulation::{
+    Behaviour, Counterexample, Flaw, Plan, Program, Run, SaveFailed, Simulation, Step, Transcript,
+    World,
+};

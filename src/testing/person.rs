@@ -84,22 +84,10 @@ impl Person {
         if let Some(location) = redirect(&page) {
             return Ok(location.to_owned());
         }
-        let html = String::from_utf8_lossy(&page.body);
-        let (Some(action), Some(ticket)) = (
-            between(&html, "action=\"", "\""),
-            between(&html, "name=\"ticket\" value=\"", "\""),
-        ) else {
+        let Some((action, form)) = filled_in(&page, answer) else {
             return Err(not_consent(&page));
         };
-        let answer = match answer {
-            Answer::Allow => "allow",
-            Answer::Deny => "deny",
-        };
-        let form = form_urlencoded::Serializer::new(String::new())
-            .append_pair("ticket", ticket)
-            .append_pair("answer", answer)
-            .finish();
-        let reply = place.at(action).post(&form)?;
+        let reply = place.at(&action).post(&form)?;
         match redirect(&reply) {
             Some(location) => Ok(location.to_owned()),
             None => Err(not_consent(&reply)),
@@ -271,7 +259,23 @@ impl<'a> Place<'a> {
     }
 }
 
-fn redirect(reply: &Reply) -> Option<&str> {
+/// The consent page's form: where it is sent, and what.
+pub(super) fn filled_in(page: &Reply, answer: Answer) -> Option<(String, String)> {
+    let html = String::from_utf8_lossy(&page.body);
+    let action = between(&html, "action=\"", "\"")?;
+    let ticket = between(&html, "name=\"ticket\" value=\"", "\"")?;
+    let answer = match answer {
+        Answer::Allow => "allow",
+        Answer::Deny => "deny",
+    };
+    let form = form_urlencoded::Serializer::new(String::new())
+        .append_pair("ticket", ticket)
+        .append_pair("answer", answer)
+        .finish();
+    Some((action.to_owned(), form))
+}
+
+pub(super) fn redirect(reply: &Reply) -> Option<&str> {
     match reply.status {
         301 | 302 | 303 | 307 | 308 => http::header(&reply.headers, "location"),
         _ => None,

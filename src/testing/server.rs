@@ -27,6 +27,8 @@ pub enum Rotation {
     /// (<https://developer.spotify.com/documentation/web-api/tutorials/refreshing-tokens>).
     #[default]
     Never,
+    /// Never, and each answer repeats it, as some servers do for clients with a secret.
+    Repeated,
     /// Always, and the old one is `invalid_grant` from then on. Spotify with PKCE before that.
     EveryRefresh {
         /// An old refresh token that is presented again ends the whole login: its newest refresh
@@ -45,6 +47,8 @@ pub(super) struct Config {
     pub(super) refresh_token_lifetime: Duration,
     pub(super) rotation: Rotation,
     pub(super) code_reuse_revokes: bool,
+    /// What is sent back as `iss` (RFC 9207).
+    pub(super) issuer: Option<String>,
 }
 
 /// What a client asked for and a person was shown.
@@ -190,7 +194,7 @@ impl Server {
                 if let Single::One(state) = single(&pairs, "state") {
                     answer.push(("state", state));
                 }
-                back(redirect_uri, &answer)
+                self.back(redirect_uri, answer)
             }
         }
     }
@@ -275,7 +279,17 @@ impl Server {
         if let Some(state) = &state {
             answer.push(("state", state));
         }
-        back(&redirect_uri, &answer)
+        self.back(&redirect_uri, answer)
+    }
+
+    /// Sends the person's browser back to the client. The client wants the code, not the form that
+    /// led to it: 303.
+    fn back<'a>(&'a self, redirect_uri: &str, mut answer: Vec<(&'a str, &'a str)>) -> Reply {
+        answer.extend(self.config.issuer.as_deref().map(|issuer| ("iss", issuer)));
+        Reply::new(303)
+            .header("Location", redirect::with_answer(redirect_uri, &answer))
+            .header("Cache-Control", "no-store")
+            .header("Referrer-Policy", "no-referrer")
     }
 
     /// From now on every access token issued so far is dead.
@@ -294,13 +308,16 @@ impl Server {
 
     /// How many refresh tokens a refresh would work with.
     pub(super) fn live_refresh_tokens(&self, now: Duration) -> usize {
-        self.refresh_tokens
-            .values()
-            .filter(|token| {
-                token.standing == Standing::Live
-                    && now.saturating_sub(token.authorized) < self.config.refresh_token_lifetime
-            })
-            .count()
+        let names = self.refresh_tokens.keys();
+        names.filter(|name| self.is_live(name, now)).count()
+    }
+
+    /// Whether a refresh would work with this one.
+    pub(super) fn is_live(&self, name: &str, now: Duration) -> bool {
+        self.refresh_tokens.get(name).is_some_and(|token| {
+            token.standing == Standing::Live
+                && now.saturating_sub(token.authorized) < self.config.refresh_token_lifetime
+        })
     }
 
     /// Everything that came from this login is dead.
@@ -363,15 +380,6 @@ fn is_s256_challenge(challenge: &str) -> bool {
     URL_SAFE_NO_PAD
         .decode(challenge)
         .is_ok_and(|digest| digest.len() == 32)
-}
-
-/// Sends the person's browser back to the client. The client wants the code, not the form that
-/// led to it: 303.
-fn back(redirect_uri: &str, answer: &[(&str, &str)]) -> Reply {
-    Reply::new(303)
-        .header("Location", redirect::with_answer(redirect_uri, answer))
-        .header("Cache-Control", "no-store")
-        .header("Referrer-Policy", "no-referrer")
 }
 
 pub(super) fn json_reply(status: u16, body: &serde_json::Value) -> Reply {

@@ -166,11 +166,14 @@ impl Server {
                 asked.join(" ")
             }
         };
-        let rotate = self.config.rotation != Rotation::Never;
+        let rotate = matches!(self.config.rotation, Rotation::EveryRefresh { .. });
         if rotate {
             token.standing = Standing::Rotated;
         }
         let mut answer = self.access_token(Some(login), &narrowed, now);
+        if self.config.rotation == Rotation::Repeated {
+            put(&mut answer, "refresh_token", name.to_owned());
+        }
         if rotate {
             put(
                 &mut answer,

@@ -22,6 +22,11 @@ impl CallbackUrl {
         Self(Secret::from(url.into()))
     }
 
+    #[cfg(feature = "testing")]
+    pub(crate) fn expose(&self) -> &str {
+        self.0.expose()
+    }
+
     /// Just the query, without `?`, from a web framework that has taken the path off already.
     #[must_use]
     pub fn from_query(query: &str) -> Self {

@@ -3,7 +3,7 @@
 
 use authflow::{Activity, Misuse, State, Timestamp};
 
-use super::strategies::{Answer, Grant, Happening, Lifetime, REFRESH_TOKEN_LIFE, Return, Rules};
+use super::strategies::{Answer, Grant, Happening, Lifetime, Return, Rules};
 
 /// However long a server asks to be left alone.
 const DAY: u64 = 24 * 3600 * 1000;
@@ -349,7 +349,7 @@ impl Model {
         let number = grant.number;
         let given = grant.refresh.then_some(number);
         let refresh = given.or(old.and_then(|t| t.refresh));
-        let sign_in_due = given.map(|_| flight.at.saturating_add(REFRESH_TOKEN_LIFE));
+        let sign_in_due = given.map(|_| flight.at.saturating_add(Grant::REFRESH_TOKEN_LIFE));
         let end = match grant.life {
             Lifetime::Zero => refresh.map(|_| flight.at),
             Lifetime::Lasts(life) => Some(flight.at.saturating_add(life)),

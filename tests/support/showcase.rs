@@ -7,7 +7,10 @@ use authflow::loopback::{Head, Loopback, Pages, Received, RedirectionEndpoint};
 use authflow::session::{
     ApiRequest, ClientCredentials, FileStore, LocalLock, MemoryStore, Store as _, StoreError,
 };
-use authflow::testing::{Answer, Endpoint, FakeProvider, Fault, Person};
+use authflow::testing::answers::{Grant, Meaning, TokenAnswer, Writing};
+use authflow::testing::{
+    Answer, Endpoint, FakeProvider, Fault, Person, Plan, Program, Simulation, Step, World,
+};
 use authflow::{
     Action, AuthFlow, CallbackUrl, Cause, Client, ClientAuth, ClientBuilder,
     ClientCredentialsRequest, Event, Failure, HttpResponse, Login, LoginSecrets, Notice, Provider,
@@ -280,4 +283,64 @@ pub fn of_the_fake_provider(shown: &mut Shown) {
     for request in provider.requests(Endpoint::Api) {
         shown.debug(&request);
     }
+}
+
+/// A program that saves nothing, which the simulator finds.
+struct Forgetful(AuthFlow);
+
+impl Program for Forgetful {
+    fn handle(&mut self, event: Event, world: &mut World) {
+        let _ = self.0.handle(event, world.now());
+        while let Some(action) = self.0.poll_action() {
+            match action {
+                Action::OpenUrl(url) => world.open_url(&url),
+                Action::Send(request) => world.send(request),
+                Action::AnswerCallback(verdict) => world.answer_callback(verdict),
+                Action::Persist | Action::Notify(_) => {}
+            }
+        }
+    }
+
+    fn flow(&self) -> &AuthFlow {
+        &self.0
+    }
+}
+
+pub fn of_the_simulation(shown: &mut Shown, client: Client) {
+    let simulation = Simulation::new(client, "http://127.0.0.1:8888/callback").unwrap();
+    shown.debug(&simulation);
+    let fault = Step::Fault(Fault::Custom {
+        status: 200,
+        headers: vec![("X-Token".to_owned(), ACCESS.to_owned())],
+        body: REFRESH.into(),
+    });
+    let plan = Plan::new().then(Step::LogIn).then(Step::Agree).then(fault);
+    shown.debug(&plan);
+    shown.debug(&plan.steps[2]);
+    let run = simulation.run(&plan, |world| {
+        shown.debug(world);
+        Forgetful(AuthFlow::new(world.client()))
+    });
+    shown.debug(&run);
+    shown.debug(run.transcript());
+    let start = |world: &mut World| Forgetful(AuthFlow::new(world.client()));
+    let found = simulation.search(0..100, start).unwrap_err();
+    shown.debug(&*found);
+    shown.error(&*found);
+    let text = found.transcript().to_jsonl();
+    assert!(text.contains(CLIENT_SECRET), "it is there to be hidden");
+    for name in [
+        "code=",
+        "state=",
+        r#"access_token\":\""#,
+        r#"refresh_token\":\""#,
+    ] {
+        let (_, value) = text.split_once(name).unwrap();
+        let is_part = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+        shown.secret(value.split(|c| !is_part(c)).next().unwrap());
+    }
+    shown.debug(&Meaning::Trouble("http", 7));
+    let tokens = TokenAnswer::Written(Grant::lasting(7), Writing::numbered(7));
+    shown.debug(&tokens);
+    shown.debug(&Writing::numbered(7));
 }

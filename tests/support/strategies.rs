@@ -7,8 +7,6 @@
 // The fuzz target has these files, too, and no directory for them.
 #[path = "rig.rs"]
 mod rig;
-#[path = "said.rs"]
-mod said;
 #[path = "storm.rs"]
 mod storm;
 
@@ -18,8 +16,18 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+#[allow(unused_imports, reason = "the property tests need no Writing")]
+pub use authflow::testing::answers::{
+    Grant, Lifetime, Meaning as Answer, TokenAnswer as Said, Writing,
+};
+#[allow(
+    unused_imports,
+    reason = "only the property tests draw hopeless answers"
+)]
+pub use authflow::testing::strategies::{
+    grants as any_grant, hopeless_answers as hopeless, token_answers as said,
+};
 pub use rig::*;
-pub use said::*;
 #[allow(unused_imports, reason = "only the property tests count requests")]
 pub use storm::*;
 

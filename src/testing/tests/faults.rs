@@ -113,6 +113,42 @@ fn a_slow_answer_comes_late_and_holds_up_nobody() {
 }
 
 #[test]
+fn a_late_answer_is_to_what_was_done_at_once() {
+    let rotation = Rotation::EveryRefresh {
+        reuse_detection: false,
+    };
+    let provider = FakeProvider::builder().rotation(rotation).start().unwrap();
+    let (_, refresh_token) = login_over_sockets(&provider);
+    let form = refresh_form(&refresh_token);
+    provider.fault(Endpoint::Token, Fault::Late(at(1)));
+    let started = Instant::now();
+    let mut late = connect(&provider);
+    late.write_all(token_request(&form).as_bytes()).unwrap();
+    while provider.requests(Endpoint::Token).len() < 2 {
+        thread::yield_now();
+    }
+    let again = send_form(&provider, &form).unwrap();
+    assert_eq!(refused(&again, 400), "invalid_grant: Refresh token revoked");
+    let reply = read_reply(&mut late).unwrap();
+    assert!(started.elapsed() >= at(1));
+    let next = refresh_form(&token(&json(&reply), "refresh_token"));
+    assert_eq!(send_form(&provider, &next).unwrap().status, 200);
+}
+
+#[test]
+fn a_request_that_arrives_twice_has_one_answer_and_two_effects() {
+    for (reuse_detection, live) in [(false, 1), (true, 0)] {
+        let rotation = Rotation::EveryRefresh { reuse_detection };
+        let provider = FakeProvider::builder().rotation(rotation).start().unwrap();
+        let (_, refresh_token) = login_over_sockets(&provider);
+        provider.fault(Endpoint::Token, Fault::Duplicated);
+        let reply = send_form(&provider, &refresh_form(&refresh_token)).unwrap();
+        assert_eq!(reply.status, 200);
+        assert_eq!(provider.live_refresh_tokens(), live);
+    }
+}
+
+#[test]
 fn a_connection_dropped_before_leaves_the_token_alive() {
     let rotation = Rotation::EveryRefresh {
         reuse_detection: true,

@@ -30,6 +30,16 @@ fn a_refresh_brings_no_new_refresh_token_and_works_over_and_over() {
 }
 
 #[test]
+fn a_refresh_token_may_be_repeated() {
+    let mut server = server(FakeProvider::builder().rotation(Rotation::Repeated));
+    let (_, refresh_token) = login(&mut server, "", at(0));
+    for now in 1..4 {
+        let tokens = json(&refresh(&mut server, &refresh_token, at(now)));
+        assert_eq!(token(&tokens, "refresh_token"), refresh_token);
+    }
+}
+
+#[test]
 fn a_refresh_may_narrow_the_scopes_and_never_widen_them() {
     let mut server = server(FakeProvider::builder());
     let (_, refresh_token) = login(&mut server, "a b", at(0));
