@@ -137,6 +137,7 @@
 //! | `browser` | yes | [`browser`]: opens the URL, with `open`; [`Login`] does so by itself then |
 //! | `os-rng` | yes | [`clock`]: `Timestamp::now` and `LoginSecrets::generate`, with getrandom |
 //! | `keyring` | | [`session::KeyringStore`]: the system's keyring, with `keyring-core` and no async runtime |
+//! | `redis` | | [`session::RedisStore`], [`session::RedisPendingLogins`]: for web backends, with the blocking client of `redis`, four crates |
 //! | `testing` | | [`testing`]: a fake provider, and a person to click in it |
 //!
 //! [`Login`] and [`Session`] need `ureq`, `loopback` and `os-rng`; they bring [`session::FileStore`].
@@ -171,6 +172,7 @@
         feature = "browser",
         feature = "os-rng",
         feature = "keyring",
+        feature = "redis",
         feature = "testing"
     )),
     allow(rustdoc::broken_intra_doc_links)
