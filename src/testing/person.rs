@@ -78,6 +78,21 @@ impl Person {
     ///
     /// See [`Person`].
     pub fn redirect_for(url: &str, answer: Answer) -> io::Result<String> {
+        Self::sent_back(url, answer, None)
+    }
+
+    /// Says yes as somebody else than alice, of whom there may be many: the profile is theirs then. A
+    /// name is lower-case letters, digits and `-`, 64 at most. Returns where the browser is sent,
+    /// as [`redirect_for`](Self::redirect_for) does.
+    ///
+    /// # Errors
+    ///
+    /// See [`Person`].
+    pub fn redirect_as(url: &str, name: &str) -> io::Result<String> {
+        Self::sent_back(url, Answer::Allow, Some(name))
+    }
+
+    fn sent_back(url: &str, answer: Answer, name: Option<&str>) -> io::Result<String> {
         let place = Place::of(url)?;
         let page = place.get()?;
         if let Some(location) = redirect(&page) {
@@ -94,11 +109,13 @@ impl Person {
             Answer::Allow => "allow",
             Answer::Deny => "deny",
         };
-        let form = form_urlencoded::Serializer::new(String::new())
-            .append_pair("ticket", ticket)
-            .append_pair("answer", answer)
-            .finish();
-        let reply = place.at(action).post(&form)?;
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("ticket", ticket);
+        form.append_pair("answer", answer);
+        if let Some(name) = name {
+            form.append_pair("person", name);
+        }
+        let reply = place.at(action).post(&form.finish())?;
         match redirect(&reply) {
             Some(location) => Ok(location.to_owned()),
             None => Err(not_consent(&reply)),
