@@ -127,7 +127,7 @@ impl RedisPendingLogins {
     }
 
     fn place(&self) -> String {
-        format!("{} {}", self.pool.address(), self.prefix)
+        format!("{} {}*", self.pool.address(), self.prefix)
     }
 
     fn fault(&self, what: &str, fault: &Fault) -> StoreError {
