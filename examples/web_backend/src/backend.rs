@@ -16,7 +16,7 @@ use authflow::{AuthFlow, CallbackUrl, ClientBuilder, Login, Secret, Session, Wha
 use tiny_http::{Method, Request, Server};
 
 use crate::browsers::{Browser, Browsers};
-use crate::reply::{Cookies, Reply, field, redirect, reply};
+use crate::reply::{Cookies, Reply, field, redirect, reply, send};
 use crate::sessions::Sessions;
 use crate::{Error, page, random};
 
@@ -108,7 +108,7 @@ impl Backend {
                 "Something of ours does not work. Try again soon.",
             )
         });
-        let _ = request.respond(reply);
+        let _ = send(request, reply);
     }
 
     fn route(&self, request: &mut Request) -> Result<Reply, Error> {

@@ -9,7 +9,7 @@ pub mod balancer;
 pub mod browser;
 pub mod browsers;
 mod page;
-mod reply;
+pub mod reply;
 pub mod sessions;
 
 /// Of the library's own tests: a Redis that ends with whoever started it.

@@ -1,6 +1,6 @@
 //! Answers, cookies and forms.
 
-use std::io::{Cursor, Read as _};
+use std::io::{Cursor, Read as _, Write as _};
 
 use tiny_http::{Header, Request, Response};
 
@@ -38,6 +38,20 @@ pub fn add(reply: &mut Reply, name: &str, value: &str) {
     if let Ok(header) = Header::from_bytes(name, value) {
         reply.add_header(header);
     }
+}
+
+/// Sends it, and has the client hang up. A connection that stays open would keep a thread of tiny_http's,
+/// and a request that came just then could wait for it.
+pub fn send(request: Request, reply: Reply) -> std::io::Result<()> {
+    let mut bytes = Vec::new();
+    let version = request.http_version().clone();
+    reply.raw_print(&mut bytes, version, &[], false, None)?;
+    let end_of_line = bytes.iter().position(|&byte| byte == b'\n');
+    let at = end_of_line.map_or(0, |at| at + 1);
+    bytes.splice(at..at, *b"Connection: close\r\n");
+    let mut writer = request.into_writer();
+    writer.write_all(&bytes)?;
+    writer.flush()
 }
 
 /// How cookies are called and protected. Behind https, `__Host-` keeps other hosts of the same domain from
