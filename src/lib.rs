@@ -147,6 +147,11 @@
 //! The guide [`migration`](guide::migration) has the counterpart of each part of SpotifyAPI-NET, and,
 //! shorter, of `oauth2`, `rspotify` and `librespot-oauth`.
 //!
+//! # On a server
+//!
+//! The guide `web_backend` (feature `redis`) is about backends on more than one machine,
+//! `store_of_your_own` about keeping logins in your own database.
+//!
 //! # What is left out
 //!
 //! - **The implicit grant and the password grant.** OAuth 2.1 drops both, and Spotify ended the first
