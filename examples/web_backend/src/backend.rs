@@ -36,6 +36,8 @@ pub struct Config {
     pub redis: String,
     pub stores: Stores,
     pub pending: RedisPendingLogins,
+    /// For a browser that takes no `Secure` cookie from `http://127.0.0.1`, while this is developed.
+    pub plain_cookies: bool,
     pub workers: usize,
     pub most_sessions: usize,
     /// Told of what has just been done.
@@ -57,6 +59,7 @@ impl Config {
             redis: redis.to_owned(),
             pending: logins.pending_logins(),
             stores: Box::new(move |user| Arc::new(logins.account(user))),
+            plain_cookies: false,
             workers: 8,
             most_sessions: 10_000,
             on_step: Box::new(|_| ()),
@@ -77,7 +80,7 @@ impl Backend {
         Ok(Self {
             callback: format!("{}/callback", config.public_url),
             cookies: Cookies {
-                is_https: config.public_url.starts_with("https://"),
+                are_plain: config.plain_cookies,
             },
             browsers: Browsers::open(&config.redis, "web:")?,
             sessions: Sessions::new(config.most_sessions),

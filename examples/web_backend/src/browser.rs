@@ -15,6 +15,8 @@ pub struct Browser {
 pub struct Page {
     pub status: u16,
     pub location: Option<String>,
+    /// As they were set, with all that is said about them.
+    pub cookies: Vec<String>,
     pub body: String,
 }
 
@@ -65,7 +67,9 @@ impl Browser {
     }
 
     fn read(&mut self, mut response: ureq::http::Response<ureq::Body>) -> Result<Page, Error> {
+        let mut cookies = Vec::new();
         for cookie in response.headers().get_all("set-cookie") {
+            cookies.push(cookie.to_str()?.to_owned());
             let pair = cookie.to_str()?.split(';').next().unwrap_or_default();
             let (name, value) = pair.split_once('=').ok_or("not a cookie")?;
             match value {
@@ -80,6 +84,7 @@ impl Browser {
         Ok(Page {
             status: response.status().as_u16(),
             location,
+            cookies,
             body: response.body_mut().read_to_string()?,
         })
     }

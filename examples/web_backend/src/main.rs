@@ -7,7 +7,8 @@
 //! of it. Register `PUBLIC_URL/callback` with the provider. The client is in the environment, where other
 //! users of the machine can't see it: `CLIENT_ID` and `CLIENT_SECRET`; for another provider than Spotify
 //! also `AUTHORIZATION_ENDPOINT`, `TOKEN_ENDPOINT`, `REVOCATION_ENDPOINT` (if there is one), and `ME_URL`,
-//! which answers with the user's `id`.
+//! which answers with the user's `id`. `--plain-cookies yes` is for browsers that take no `Secure` cookie from
+//! `http://127.0.0.1`, while you develop.
 
 mod demo;
 
@@ -51,6 +52,7 @@ fn serve(arguments: &[String]) -> Result<(), Error> {
     if let Some(workers) = option("--workers") {
         config.workers = workers.parse()?;
     }
+    config.plain_cookies = option("--plain-cookies") == Some("yes");
     println!("listening at http://{address}");
     Backend::new(config)?.serve(&server);
     Ok(())

@@ -54,23 +54,24 @@ pub fn send(request: Request, reply: Reply) -> std::io::Result<()> {
     writer.flush()
 }
 
-/// How cookies are called and protected. Behind https, `__Host-` keeps other hosts of the same domain from
-/// setting them.
+/// How cookies are called and protected. `__Host-` keeps other hosts of the same domain from setting them.
+/// Both that and `Secure` want https, for which Chromium takes `http://127.0.0.1` too; other browsers may
+/// not, so that they can be left out there.
 #[derive(Clone, Copy)]
 pub struct Cookies {
-    pub is_https: bool,
+    pub are_plain: bool,
 }
 
 impl Cookies {
     fn name(self, name: &str) -> String {
-        let prefix = if self.is_https { "__Host-" } else { "" };
+        let prefix = if self.are_plain { "" } else { "__Host-" };
         format!("{prefix}{name}")
     }
 
     /// `Lax` is what lets the cookie come along when the provider sends the browser back, and keeps it from
     /// coming along with another site's form.
     pub fn set(self, reply: &mut Reply, name: &str, value: &str, seconds: u64) {
-        let secure = if self.is_https { "; Secure" } else { "" };
+        let secure = if self.are_plain { "" } else { "; Secure" };
         let name = self.name(name);
         let cookie =
             format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}");

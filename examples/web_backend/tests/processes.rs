@@ -56,6 +56,8 @@ impl Place {
     }
 }
 
+const SESSION: &str = "__Host-session";
+
 /// The name that the provider's API gives to whoever sits there, or the status.
 fn me(browser: &mut Browser, process: &Process) -> Result<String, u16> {
     let page = browser.get(&format!("{}/me", process.site)).unwrap();
@@ -91,7 +93,7 @@ fn a_login_begins_at_one_process_and_ends_at_another_in_its_own_browser_once() {
     // A cookie that somebody else has planted is worth nothing.
     browser
         .cookies
-        .insert("session".to_owned(), "planted".to_owned());
+        .insert(SESSION.to_owned(), "planted".to_owned());
     let back = Person::redirect_as(&browser.begin(&other.site).unwrap(), "alice").unwrap();
     assert!(back.starts_with(&place.main.site));
 
@@ -127,13 +129,41 @@ fn a_login_begins_at_one_process_and_ends_at_another_in_its_own_browser_once() {
         assert!(status == 303 || status == 400, "{status}");
         assert_eq!(me(&mut copy, &place.main), expected);
         assert_eq!(me(&mut copy, &other), expected);
-        assert!(copy.cookies.get("session").is_none_or(|it| it != "planted") || status == 400);
+        assert!(copy.cookies.get(SESSION).is_none_or(|it| it != "planted") || status == 400);
     }
     let mut planted = Browser::new();
     planted
         .cookies
-        .insert("session".to_owned(), "planted".to_owned());
+        .insert(SESSION.to_owned(), "planted".to_owned());
     assert_eq!(me(&mut planted, &other), Err(401));
+}
+
+#[test]
+fn cookies_are_for_this_host_over_https_and_no_script() {
+    let place = Place::new(ROTATION, RedisServer::start());
+    let mut browser = Browser::new();
+    let began = browser.get(&format!("{}/login", place.main.site)).unwrap();
+    let back = Person::redirect_as(&began.location.unwrap(), "alice").unwrap();
+    let ended = browser.get(&back).unwrap();
+    let [login] = began.cookies.as_slice() else {
+        panic!("{:?}", began.cookies)
+    };
+    let [session, gone] = ended.cookies.as_slice() else {
+        panic!("{:?}", ended.cookies)
+    };
+    for (cookie, name) in [(login, "__Host-login="), (session, "__Host-session=")] {
+        assert!(cookie.starts_with(name), "{cookie}");
+        let value = cookie[name.len()..].split(';').next().unwrap();
+        assert_eq!(value.len(), 43, "256 bits");
+        for word in ["; Path=/", "; HttpOnly", "; SameSite=Lax", "; Secure"] {
+            assert!(cookie.contains(word), "{cookie}");
+        }
+        assert!(!cookie.contains("Domain"), "{cookie}");
+    }
+    assert!(
+        gone.starts_with("__Host-login=;") && gone.contains("Max-Age=0"),
+        "{gone}"
+    );
 }
 
 #[test]
