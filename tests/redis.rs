@@ -299,6 +299,31 @@ fn a_redis_without_a_disk_forgets_all_at_once() {
 }
 
 #[test]
+fn while_redis_is_away_a_valid_token_is_handed_out_and_nothing_is_refreshed() {
+    let (mut server, provider) = (RedisServer::durable(), FakeProvider::start().unwrap());
+    let store = open(&server).account("alice");
+    let session = support::login::login(provider.client())
+        .store(store.clone())
+        .opener(support::login::person(Answer::Allow).0)
+        .run()
+        .unwrap();
+    let token = session.access_token().unwrap();
+    let requests = provider.token_requests().len();
+    server.kill();
+    assert_eq!(session.access_token().unwrap().secret(), token.secret());
+    let error = session.refresh().unwrap_err();
+    assert!(matches!(error, Error::Store(_)), "{error:?}");
+    assert_eq!(error.what_now(), WhatNow::Retry { after: None });
+    assert_eq!(session.access_token().unwrap().secret(), token.secret());
+    assert_eq!(provider.token_requests().len(), requests);
+    assert!(server.resume());
+    let new = session.refresh().unwrap();
+    assert_ne!(new.secret(), token.secret());
+    let saved = store.load().unwrap().unwrap().to_json();
+    assert!(saved.expose().contains(new.secret().expose()));
+}
+
+#[test]
 fn a_redis_that_takes_no_writes_is_found_out_before_a_refresh() {
     let server = RedisServer::start();
     let store = open(&server);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use authflow::http::Http;
 use authflow::session::{
     Error as LoginError, MemoryStore, RedisPendingLogins, RedisStore, Revocation, Store,
     StoreErrorKind,
@@ -22,6 +23,10 @@ use crate::{Error, page, random};
 
 /// How long a person may take at the provider.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(600);
+/// How long the provider may take for an answer. A thread waits for it, and so may others for this thread.
+const HTTP_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longer than that, and than Redis may take.
+const LEASE: Duration = Duration::from_secs(20);
 const SESSION_LIFE: u64 = 30 * 24 * 3600;
 
 /// Where a user's tokens are kept.
@@ -51,7 +56,7 @@ impl Config {
         public_url: &str,
         redis: &str,
     ) -> Result<Self, Error> {
-        let logins = RedisStore::open(redis)?.prefix("web:");
+        let logins = RedisStore::open(redis)?.prefix("web:").lease(LEASE);
         Ok(Self {
             client: client.login_timeout(LOGIN_TIMEOUT),
             me: me.to_owned(),
@@ -60,7 +65,8 @@ impl Config {
             pending: logins.pending_logins(),
             stores: Box::new(move |user| Arc::new(logins.account(user))),
             plain_cookies: false,
-            workers: 8,
+            // Far more than there are processors: most of them wait for the provider.
+            workers: 32,
             most_sessions: 10_000,
             on_step: Box::new(|_| ()),
         })
@@ -73,6 +79,7 @@ pub struct Backend {
     cookies: Cookies,
     browsers: Browsers,
     sessions: Sessions<Session>,
+    http: Http,
 }
 
 impl Backend {
@@ -82,6 +89,7 @@ impl Backend {
             cookies: Cookies {
                 are_plain: config.plain_cookies,
             },
+            http: Http::with_agent(agent()),
             browsers: Browsers::open(&config.redis, "web:")?,
             sessions: Sessions::new(config.most_sessions),
             config,
@@ -131,7 +139,7 @@ impl Backend {
     // --- signing in -------------------------------------------------------------------------------
 
     fn login(&self) -> Login {
-        Login::new(self.config.client.clone())
+        Login::new(self.config.client.clone()).http(self.http.clone())
     }
 
     /// A cookie of this login's own. The session's cookie has nothing to do with it, and changes when
@@ -319,6 +327,11 @@ impl Backend {
         self.cookies.clear(&mut reply, "session");
         Ok(reply)
     }
+}
+
+fn agent() -> ureq::Agent {
+    let config = ureq::Agent::config_builder();
+    config.timeout_global(Some(HTTP_TIMEOUT)).build().into()
 }
 
 struct User {
