@@ -396,6 +396,16 @@ fn a_redis_that_says_nothing_is_given_up_in_time() {
 }
 
 #[test]
+fn a_name_that_nobody_knows_is_named() {
+    let store = RedisStore::open("redis://redis.invalid").unwrap();
+    let error = store.load().unwrap_err();
+    assert_eq!(error.what_now(), WhatNow::Retry { after: None });
+    let text = error.to_string();
+    assert!(text.contains("redis.invalid:6379"), "{text}");
+    assert!(text.contains("Redis can't be asked: "), "{text}");
+}
+
+#[test]
 fn many_users_share_a_few_connections() {
     let server = RedisServer::start();
     let all = open(&server).max_connections(3);

@@ -184,6 +184,8 @@ impl Fault {
                 _ if error.is_timeout() => (Other, "Redis does not answer in time".to_owned()),
                 _ if error.is_connection_refusal() => (Other, "Redis is not there".to_owned()),
                 _ if error.is_connection_dropped() => (Other, "Redis has hung up".to_owned()),
+                // The system's words, or those of TLS, who quote nothing.
+                _ if error.is_io_error() => (Other, format!("Redis can't be asked: {error}")),
                 _ => (Other, "Redis can't be asked".to_owned()),
             },
         };
