@@ -179,6 +179,11 @@ fn what_redis_has_forgotten_does_not_stop_the_last_holder() {
     store.rehearse(&numbered(1), &lock).unwrap();
     store.save(&numbered(2), &lock).unwrap();
     holds(&store, 2);
+    // Nor had it heard that the one before had given it back: it can't be told who has it.
+    let _: i64 = ask(&server, &["HSET", "authflow:{login}", "fence", &before]);
+    let _: () = ask(&server, &["SET", "authflow:{login}:lock", &before]);
+    let error = store.rehearse(&numbered(2), &lock).unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Lost);
     // Nothing at all is left.
     let _: () = ask(&server, &["FLUSHALL"]);
     store.save(&numbered(3), &lock).unwrap();
@@ -393,6 +398,29 @@ fn a_redis_that_says_nothing_is_given_up_in_time() {
         "{error}"
     );
     assert!(start.elapsed() < PATIENCE);
+}
+
+/// An answer that comes too late is nobody's: least of all that of whoever asks next.
+#[test]
+fn an_answer_that_comes_too_late_is_not_taken_for_the_next_one() {
+    let server = RedisServer::start();
+    let all = open(&server).max_connections(1);
+    let all = all.timeout(Duration::from_millis(200));
+    let (alice, bob) = (all.account("alice"), all.account("bob"));
+    put(&alice, 1);
+    put(&bob, 2);
+    for _ in 0..3 {
+        let _: () = ask(&server, &["CLIENT", "PAUSE", "600", "ALL"]);
+        let error = alice.load().unwrap_err();
+        assert!(error.to_string().ends_with("in time"), "{error}");
+        let mut loaded = None;
+        eventually(|| {
+            loaded = bob.load().ok();
+            loaded.is_some()
+        });
+        assert_eq!(loaded, Some(Some(numbered(2))));
+        holds(&alice, 1);
+    }
 }
 
 #[test]
