@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use authflow::Login;
-use authflow::testing::{FakeProvider, Person};
+use authflow::testing::{Endpoint, FakeProvider, Person};
 use common::play;
 
 const THREADS: usize = 32;
@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 })
         })
     };
-    let refreshes = || provider.token_requests().len() - 1;
+    let refreshes = || provider.requests(Endpoint::Token).len() - 1;
 
     all_at_once()?;
     println!(

@@ -9,7 +9,7 @@ use std::error::Error;
 
 use authflow::session::{ApiRequest, ClientCredentials};
 use authflow::spotify;
-use authflow::testing::FakeProvider;
+use authflow::testing::{Endpoint, FakeProvider};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let of = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     println!(
         "requests for three uses: {}",
-        provider.token_requests().len()
+        provider.requests(Endpoint::Token).len()
     );
     let call = ApiRequest::post(provider.echo_url()).json(&["a thing"]);
     let echo: serde_json::Value = session.call(&call)?.read_json()?;
@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     session.refresh()?;
     println!(
         "and one more for a new token: {}",
-        provider.token_requests().len()
+        provider.requests(Endpoint::Token).len()
     );
     Ok(())
 }

@@ -275,7 +275,7 @@ pub enum WhatNow {
 impl WhatNow {
     /// Its name in transcripts.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Retry { .. } => "retry",
             Self::SignIn => "sign_in",
@@ -284,6 +284,29 @@ impl WhatNow {
             Self::Ignore => "ignore",
             Self::Bug => "bug",
         }
+    }
+}
+
+/// For the person, in a few words.
+impl fmt::Display for WhatNow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Retry { after: Some(after) } => {
+                // Rounded up: a second too early is a refusal more.
+                let seconds = after
+                    .as_secs()
+                    .saturating_add(u64::from(after.subsec_nanos() > 0));
+                return write!(f, "try again in {seconds} s");
+            }
+            Self::Retry { after: None } => "try again later",
+            Self::SignIn => "sign in again",
+            Self::Configuration => {
+                "check the configuration: client id, secret, redirect URI, scopes, endpoints"
+            }
+            Self::Denied => "nothing to do: the person said no",
+            Self::Ignore => "nothing to do: it was not meant for this login",
+            Self::Bug => "report it: this should not happen",
+        })
     }
 }
 

@@ -25,8 +25,21 @@
 //! ```
 //!
 //! In Spotify's dashboard, register the redirect URI `http://127.0.0.1/callback`, without a port. Any
-//! other provider is a [`Provider::builder`]. To try it all without one, run the example `login`: it
+//! other provider is a [`Provider`]: [`github`], [`google`], [`microsoft`], [`discord`] and [`twitch`] are
+//! here, and [`Provider::new`] makes more. To try it all without one, run the example `login`: it
 //! brings a fake provider along (feature `testing`).
+//!
+//! # Where to read on
+//!
+//! 1. **To use it**, one of the [guides](guide): for programs with a [window](guide::desktop), a
+//!    [command line](guide::terminal), machines [without a browser](guide::headless),
+//!    [web backends](guide::web_backend), [a store of your own](guide::store_of_your_own), other
+//!    [providers](guide::providers), or for those who [come from elsewhere](guide::migration).
+//! 2. **To know the parts that most programs need**: [`Login`] begins, [`Session`] goes on,
+//!    [`session::Store`] keeps, and [`WhatNow`] is what to do when something fails.
+//! 3. **To drive it yourself**: the machine, right below, then [`AuthFlow`] with its table of
+//!    transitions, [`Event`], [`Action`], [`Notice`].
+//! 4. **To trust it**: [what is defended](guide::threat_model), and what is not.
 //!
 //! # The machine
 //!
@@ -135,22 +148,12 @@
 //! | `platform-verifier` | | checks certificates against the system's roots |
 //! | `loopback` | yes | [`loopback`]: receives the redirect, with sockets that keep to a time, a size and a number |
 //! | `browser` | yes | [`browser`]: opens the URL, with `open`; [`Login`] does so by itself then |
-//! | `os-rng` | yes | [`clock`]: `Timestamp::now` and `LoginSecrets::generate`, with getrandom |
+//! | `os-rng` | yes | [`Timestamp::now`] and [`LoginSecrets::generate`], with getrandom |
 //! | `keyring` | | [`session::KeyringStore`]: the system's keyring, with `keyring-core` and no async runtime |
 //! | `redis` | | [`session::RedisStore`], [`session::RedisPendingLogins`]: for web backends, with the blocking client of `redis`, four crates |
 //! | `testing` | | [`testing`]: a fake provider, and a person to click in it |
 //!
 //! [`Login`] and [`Session`] need `ureq`, `loopback` and `os-rng`; they bring [`session::FileStore`].
-//!
-//! # Coming from elsewhere
-//!
-//! The guide [`migration`](guide::migration) has the counterpart of each part of SpotifyAPI-NET, and,
-//! shorter, of `oauth2`, `rspotify` and `librespot-oauth`.
-//!
-//! # On a server
-//!
-//! The guide `web_backend` (feature `redis`) is about backends on more than one machine,
-//! `store_of_your_own` about keeping logins in your own database.
 //!
 //! # What is left out
 //!
@@ -206,21 +209,22 @@ mod wire;
 #[cfg(feature = "browser")]
 pub use driver::browser;
 #[cfg(feature = "os-rng")]
-pub use driver::clock;
+pub use driver::clock::NoEntropy;
 #[cfg(feature = "ureq")]
 pub use driver::http;
 #[cfg(feature = "loopback")]
 pub use driver::loopback;
 pub use error::{BadResponse, Cause, ConfigError, Failure, Misuse, OAuthError, Phase, WhatNow};
+pub use flow::access_token::{AccessTokenRef, NotBearer};
 pub use flow::action::{Action, Verdict};
 pub use flow::client_credentials::ClientCredentialsRequest;
 pub use flow::event::{Event, TokenSerial, TokenSet};
 pub use flow::notice::Notice;
 pub use flow::snapshot::{RestoreError, Snapshot};
-pub use flow::{AccessTokenRef, Activity, AuthFlow, NotBearer, State};
+pub use flow::{Activity, AuthFlow, State};
 pub use provider::client::{Client, ClientBuilder, TokenSwap};
 pub use provider::revocation::RevocationRequest;
-pub use provider::{Provider, ProviderBuilder, spotify};
+pub use provider::{Provider, discord, github, google, microsoft, spotify, twitch};
 pub use secret::Secret;
 #[cfg(all(feature = "ureq", feature = "loopback", feature = "os-rng"))]
 pub use session::{Login, Session};

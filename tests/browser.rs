@@ -36,7 +36,7 @@ fn launcher(script: &str) -> Directory {
 #[test]
 fn opens() {
     let Some(_) = role() else { return };
-    let provider = Provider::builder(
+    let provider = Provider::new(
         "https://as.example/authorize?own='$(x)'",
         "https://as.example/token",
     );

@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use authflow::loopback::Loopback;
-use authflow::testing::{Answer, FakeProvider, Fault, Person};
+use authflow::testing::{Answer, Endpoint, FakeProvider, Fault, Person};
 use authflow::{
     Action, AuthFlow, CallbackUrl, Event, HttpRequest, HttpResponse, LoginSecrets, Notice, State,
     Timestamp, TransportError, TransportErrorKind,
@@ -63,7 +63,7 @@ fn a_person_who_says_no_sees_so() {
         "person     Deny",
         "state      Unauthorized Idle",
         "action     AnswerCallback Denied",
-        "notice     login failed: the person said no (access_denied); what now? denied",
+        "notice     login failed: the person said no (access_denied); what now? nothing to do: the person said no",
         "browser    has its page, 200",
     ]);
     assert!(!run.output.contains("Authorized Idle\n"), "{}", run.output);
@@ -81,7 +81,7 @@ fn a_login_that_nobody_comes_to_times_out() {
         "state      Unauthorized Idle",
         "action     Persist",
         "notice     login failed: nobody came back from the browser in time",
-        "what now? sign_in",
+        "what now? sign in again",
     ]);
     run.shows_no_secret();
 }
@@ -237,11 +237,11 @@ fn every_status_is_an_answer_and_no_redirect_is_followed() {
         (redirect(302), 302),
         (redirect(307), 307),
     ] {
-        provider.clear_token_requests();
-        provider.fault(fault);
+        provider.clear_requests(Endpoint::Token);
+        provider.fault(Endpoint::Token, fault);
         let reply = outcome(Call::get(&provider.token_endpoint(), None)).unwrap();
         assert_eq!(reply.status, status);
-        assert_eq!(provider.token_requests().len(), 1);
+        assert_eq!(provider.requests(Endpoint::Token).len(), 1);
     }
 }
 
@@ -250,7 +250,7 @@ fn retry_after_reaches_the_machine() {
     let provider = FakeProvider::start().unwrap();
     let (mut flow, request) = exchange(&provider);
     let retry_after = "7".to_owned();
-    provider.fault(Fault::TooManyRequests { retry_after });
+    provider.fault(Endpoint::Token, Fault::TooManyRequests { retry_after });
     let reply = outcome(Call::token(&request)).unwrap();
     let event = Event::Response {
         id: request.id(),
@@ -268,7 +268,7 @@ fn retry_after_reaches_the_machine() {
 fn a_body_ends_with_its_length_or_with_the_connection_or_at_a_mebibyte() {
     let provider = FakeProvider::start().unwrap();
     let body_length = |fault| {
-        provider.fault(fault);
+        provider.fault(Endpoint::Token, fault);
         let reply = outcome(Call::get(&provider.token_endpoint(), None));
         reply.map(|reply| reply.body.len())
     };

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use authflow::session::{Error, FileStore, Store as _, StoreError, StoreErrorKind, StoreLock};
-use authflow::testing::{Answer, FakeProvider};
+use authflow::testing::{Answer, Endpoint, FakeProvider};
 use authflow::{Client, RestoreError, Session, Snapshot, Timestamp, WhatNow};
 use support::directory::{Directory, names, save, snapshot};
 use support::login::{client_of, edited, hour, login, person, saved, server, text};
@@ -34,7 +34,7 @@ fn logged_in(provider: &FakeProvider) -> (Directory, FileStore, Session) {
     let login = login(provider.client()).store(store.clone());
     let session = login.opener(opener).run().unwrap();
     sight.page();
-    provider.clear_token_requests();
+    provider.clear_requests(Endpoint::Token);
     (directory, store, session)
 }
 
@@ -122,7 +122,7 @@ fn what_cannot_be_used_is_said_and_left_as_it_is() {
         let own = directory.path().join("own");
         assert_eq!(names(&own), ["login.json", "login.json.lock"]);
     }
-    assert_eq!(provider.token_requests(), []);
+    assert_eq!(provider.requests(Endpoint::Token), []);
     shown.check();
 }
 
@@ -157,7 +157,7 @@ fn a_refresh_does_not_touch_what_has_been_damaged_meanwhile() {
     assert_eq!(error.kind(), unreadable);
     assert!(session.access_token().is_ok(), "its own is still good");
     assert_eq!(fs::read(store.path()).unwrap(), b"{");
-    assert_eq!(provider.token_requests(), []);
+    assert_eq!(provider.requests(Endpoint::Token), []);
     fs::write(store.path(), good).unwrap();
     session.refresh().unwrap();
 }
@@ -180,7 +180,7 @@ fn a_session_whose_file_was_removed_finds_itself_logged_out() {
     let (_directory, store, session) = logged_in(&provider);
     store.remove().unwrap();
     assert!(matches!(session.refresh(), Err(Error::SignIn(None))));
-    assert_eq!(provider.token_requests(), []);
+    assert_eq!(provider.requests(Endpoint::Token), []);
     assert!(store.load().unwrap().is_none());
 }
 

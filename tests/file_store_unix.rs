@@ -12,7 +12,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use authflow::session::{Error, FileStore, Store as _, StoreError, StoreErrorKind};
-use authflow::testing::FakeProvider;
+use authflow::testing::{Endpoint, FakeProvider};
 use authflow::{Session, Snapshot, Timestamp};
 use support::directory::{Directory, names, save, snapshot};
 use support::login::{expired, hour, login, saved};
@@ -439,7 +439,11 @@ fn from_a_read_only_directory_a_login_is_read_and_it_is_said_that_it_cannot_be_r
         let again = again.opener(|_| panic!("a browser was opened")).run();
         assert!(matches!(again, Err(Error::Store(_))), "{again:?}");
     }
-    assert_eq!(provider.token_requests(), [], "no token was spent in vain");
+    assert_eq!(
+        provider.requests(Endpoint::Token),
+        [],
+        "no token was spent in vain"
+    );
     set_mode_if_possible(&own, 0o700);
     drop(session);
     drop(mounted);

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use authflow::{
     AuthFlow, CallbackUrl, Cause, Client, ClientAuth, ClientBuilder, ClientCredentialsRequest,
-    ConfigError, Event, HttpRequest, HttpResponse, Phase, Provider, ProviderBuilder, RestoreError,
-    State, Timestamp, TokenSwap, TransportError, TransportErrorKind, WhatNow,
+    ConfigError, Event, HttpRequest, HttpResponse, Phase, Provider, RestoreError, State, Timestamp,
+    TokenSwap, TransportError, TransportErrorKind, WhatNow,
 };
 use serde_json::json;
 use support::scenario::Scenario;
@@ -16,8 +16,8 @@ use support::{reply, scenario};
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
-fn provider() -> ProviderBuilder {
-    Provider::builder("https://as.example/authorize", "https://as.example/token")
+fn provider() -> Provider {
+    Provider::new("https://as.example/authorize", "https://as.example/token")
 }
 
 fn app() -> ClientBuilder {
@@ -89,7 +89,7 @@ fn an_apps_token_goes_into_a_flow_and_ends_there() {
     let token = flow.access_token(later).unwrap();
     let end = NOW.saturating_add(Duration::from_secs(3600));
     assert_eq!(token.expires_at(), Some(end), "counted from the request");
-    assert_eq!(token.extra("x"), Some(1));
+    assert_eq!(token.extras().get("x"), Some(1));
     assert_eq!(token.scopes().as_str(), "a");
     assert_eq!(token.authorized_at(), None, "nobody was asked");
     assert!(!flow.can_refresh(), "and nobody's consent goes on");
@@ -292,7 +292,7 @@ fn a_revocation_is_done_unless_the_server_says_otherwise() {
 fn a_revocation_endpoint_is_reached_by_https() {
     let provider = provider().revocation_endpoint("http://as.example/revoke");
     assert!(matches!(
-        provider.build(),
+        Client::builder(provider, "the-app").build(),
         Err(ConfigError::Endpoint { .. })
     ));
 }

@@ -17,7 +17,7 @@ use support::raw::{Nobody, PATIENCE, Server, json, response, tokens};
 const SECRET: &str = "RT-hush-hush";
 
 fn client(token_endpoint: &str) -> ClientBuilder {
-    let provider = Provider::builder("https://as.example/authorize", token_endpoint);
+    let provider = Provider::new("https://as.example/authorize", token_endpoint);
     Client::builder(provider.dangerously_allow_http_on_loopback(), "my-client")
 }
 

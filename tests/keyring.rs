@@ -22,7 +22,7 @@ use support::login::saved;
 const NOW: Duration = Duration::ZERO;
 
 fn login(token: &str) -> Snapshot {
-    let provider = Provider::builder("https://as.example/authorize", "https://as.example/token");
+    let provider = Provider::new("https://as.example/authorize", "https://as.example/token");
     let tokens = TokenSet::new(token).refresh_token("RT-secret-0123456789");
     saved(Client::builder(provider, "c"), tokens, Timestamp::now())
 }

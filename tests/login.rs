@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 
 use authflow::loopback::{BindError, Pages};
 use authflow::session::{Error, MemoryStore, Store as _, StoreError, StoreErrorKind, StoreLock};
-use authflow::testing::{Answer, FakeProvider, Fault, Person, Rotation, TokenRequest};
+use authflow::testing::{Answer, Endpoint, FakeProvider, Fault, Person, RecordedRequest, Rotation};
 use authflow::{
     AuthFlow, Cause, Client, ClientAuth, ConfigError, Event, Failure, Login, LoginSecrets, Phase,
-    Provider, RestoreError, Session, State, Timestamp, TransportErrorKind, WhatNow,
+    Provider, RestoreError, Scopes, Session, State, Timestamp, TransportErrorKind, WhatNow,
 };
 use support::login::{
-    TestStore, counter, edited, expired, json, logged_in, login, parameter, person, person_after,
-    store_error,
+    TestStore, counter, edited, expired, hour, json, logged_in, login, parameter, person,
+    person_after, saved, store_error,
 };
 use support::raw::{PATIENCE, ask, lock, navigation, within};
 
@@ -62,13 +62,13 @@ fn a_person_who_agrees_is_logged_in_and_sees_it() {
     let me = session.get(&provider.me_url()).unwrap();
     let me: serde_json::Value = me.read_json().unwrap();
     assert_eq!(me["email"], "alice@example.com");
-    assert_eq!(provider.token_requests().len(), 1);
+    assert_eq!(provider.requests(Endpoint::Token).len(), 1);
 }
 
 #[test]
 fn success_is_shown_only_once_the_tokens_are_there_and_saved() {
     let provider = Arc::new(FakeProvider::start().unwrap());
-    provider.fault(Fault::Slow(Duration::from_millis(300)));
+    provider.fault(Endpoint::Token, Fault::Slow(Duration::from_millis(300)));
     let store = TestStore::new();
     let seen = Arc::new(Mutex::new(None));
     let (inside, at_provider, saved) = (seen.clone(), provider.clone(), store.clone());
@@ -78,7 +78,7 @@ fn success_is_shown_only_once_the_tokens_are_there_and_saved() {
             let url = url.as_str().to_owned();
             thread::spawn(move || {
                 let page = Person::allow(&url).unwrap();
-                let answered = at_provider.token_requests()[0].status();
+                let answered = at_provider.requests(Endpoint::Token)[0].status();
                 *lock(&inside) = Some((page, answered, saved.last().has_session()));
             });
         })
@@ -103,7 +103,7 @@ fn a_person_who_says_no_is_told_so_and_so_is_the_program() {
     assert!(matches!(&failure.cause, Cause::Denied(error) if error.code == "access_denied"));
     assert_eq!(failure.what_now(), WhatNow::Denied);
     assert!(sight.page().body().contains("You are not logged in"));
-    assert!(provider.token_requests().is_empty());
+    assert!(provider.requests(Endpoint::Token).is_empty());
     assert_eq!(json(&store.last()).get("login"), None);
 }
 
@@ -159,13 +159,13 @@ fn forged_callbacks_do_not_end_a_login() {
     let session = login(provider.client()).opener(opener).run().unwrap();
     assert!(sight.page().body().contains("You are logged in"));
     assert_eq!(session.state(), State::Authorized);
-    assert_eq!(provider.token_requests().len(), 1);
+    assert_eq!(provider.requests(Endpoint::Token).len(), 1);
 }
 
 #[test]
 fn a_second_callback_of_the_same_login_changes_nothing() {
     let provider = FakeProvider::start().unwrap();
-    provider.fault(Fault::Slow(Duration::from_millis(800)));
+    provider.fault(Endpoint::Token, Fault::Slow(Duration::from_millis(800)));
     let (sees, sight) = std::sync::mpsc::channel();
     let session = login(provider.client())
         .opener(move |url| {
@@ -181,7 +181,7 @@ fn a_second_callback_of_the_same_login_changes_nothing() {
     statuses.sort_unstable();
     // The page of the one that was first, and a refusal at the end of the listener.
     assert_eq!(statuses, [200, 410]);
-    assert_eq!(provider.token_requests().len(), 1);
+    assert_eq!(provider.requests(Endpoint::Token).len(), 1);
     assert_eq!(session.state(), State::Authorized);
 }
 
@@ -240,7 +240,7 @@ fn the_programs_own_page_is_shown() {
 fn a_configuration_that_cannot_work_opens_no_browser() {
     let provider = FakeProvider::start().unwrap();
     let of = |token_endpoint: &str| {
-        let provider = Provider::builder("https://as.example/authorize", token_endpoint);
+        let provider = Provider::new("https://as.example/authorize", token_endpoint);
         Client::builder(provider, "client")
     };
     let logins = [
@@ -307,7 +307,7 @@ fn two_logins_at_once_do_not_meet() {
         .map(|login| login.join().unwrap().access_token().unwrap())
         .collect();
     assert_ne!(tokens[0].secret(), tokens[1].secret());
-    assert_eq!(provider.token_requests().len(), 2);
+    assert_eq!(provider.requests(Endpoint::Token).len(), 2);
 }
 
 #[test]
@@ -329,7 +329,7 @@ fn fails(fault: Fault) -> Failure {
     let shown = format!("{fault:?}");
     let provider = FakeProvider::start().unwrap();
     // Never again, should the code be sent a second time.
-    provider.fault_for_next(usize::MAX, fault);
+    provider.fault_for_next(Endpoint::Token, usize::MAX, fault);
     let store = TestStore::new();
     let (opener, sight) = person(Answer::Allow);
     let login = login(provider.client()).store(store.clone());
@@ -337,7 +337,11 @@ fn fails(fault: Fault) -> Failure {
     assert_eq!(failure.phase, Phase::Exchange, "{shown}");
     let page = sight.page();
     assert!(page.body().contains("The login failed"), "{shown}");
-    assert_eq!(provider.token_requests().len(), 1, "{shown}: sent again");
+    assert_eq!(
+        provider.requests(Endpoint::Token).len(),
+        1,
+        "{shown}: sent again"
+    );
     assert!(!store.last().has_session(), "{shown}");
     failure
 }
@@ -437,12 +441,12 @@ fn a_client_with_a_secret_shows_it_in_the_way_it_was_told_to() {
         .start()
         .unwrap();
     for (auth, in_header) in [(ClientAuth::Basic, true), (ClientAuth::Body, false)] {
-        provider.clear_token_requests();
+        provider.clear_requests(Endpoint::Token);
         let (opener, sight) = person(Answer::Allow);
         let session = login(provider.client().auth(auth)).opener(opener).run();
         sight.page();
         session.unwrap().refresh().unwrap();
-        let requests = provider.token_requests();
+        let requests = provider.requests(Endpoint::Token);
         assert_eq!(requests.len(), 2);
         for request in requests {
             assert_eq!(request.has_authorization(), in_header);
@@ -472,7 +476,7 @@ fn a_stored_login_that_still_works_asks_nobody() {
     let attempts = store.attempts();
     let again = silently(&provider, &store).unwrap();
     assert_eq!(again.access_token().unwrap().secret(), token.secret());
-    assert_eq!(provider.token_requests().len(), 1);
+    assert_eq!(provider.requests(Endpoint::Token).len(), 1);
     assert_eq!(store.attempts(), attempts, "nothing has changed");
     // The crate's own store does as well.
     let memory = Arc::new(MemoryStore::new());
@@ -492,13 +496,41 @@ fn a_stored_login_that_has_expired_is_refreshed_without_a_word() {
     let store = TestStore::with(expired(&store.last()));
     let session = silently(&provider, &store).unwrap();
     let token = session.access_token().unwrap();
-    let requests = provider.token_requests();
+    let requests = provider.requests(Endpoint::Token);
     assert_eq!(requests.len(), 2);
     assert_eq!(requests[1].grant_type(), Some("refresh_token"));
     assert_eq!(
         store.access_token().as_deref(),
         Some(token.secret().expose())
     );
+}
+
+#[test]
+fn a_stored_login_that_the_server_refuses_in_words_of_its_own_asks_again() {
+    let provider = FakeProvider::start().unwrap();
+    let (_, store) = logged_in(&provider);
+    let stored = expired(&store.last());
+    let fault = |body: &str| Fault::Custom {
+        status: 400,
+        headers: Vec::new(),
+        body: body.into(),
+    };
+    provider.fault(Endpoint::Token, fault(r#"{"error":"grant_gone"}"#));
+    let store = TestStore::with(stored.clone());
+    let (opener, sight) = person(Answer::Allow);
+    let again = login(provider.client()).store(store.clone()).opener(opener);
+    again.run().unwrap();
+    drop(sight);
+    assert_eq!(
+        provider.requests(Endpoint::Token).len(),
+        3,
+        "and it was exchanged"
+    );
+    // A fault of the configuration is not the person's to mend.
+    provider.fault(Endpoint::Token, fault(r#"{"error":"invalid_client"}"#));
+    let store = TestStore::with(stored);
+    let error = silently(&provider, &store).unwrap_err();
+    assert_eq!(error.what_now(), WhatNow::Configuration);
 }
 
 #[test]
@@ -525,10 +557,29 @@ fn a_stored_login_of_fewer_scopes_asks_again_and_is_kept_if_the_answer_is_no() {
 }
 
 #[test]
+fn a_scope_that_is_granted_without_being_named_opens_no_browser() {
+    let resumes = |rules: fn(Provider) -> Provider, granted: &[&str]| {
+        let provider = Provider::new("https://as.example/authorize", "https://as.example/token");
+        let client = Client::builder(rules(provider), "client-1").scopes(["mail", "offline"]);
+        let tokens = hour().scopes(Scopes::new(granted).unwrap());
+        let store = TestStore::with(saved(client.clone(), tokens, Timestamp::now()));
+        login(client).store(store).resume().unwrap().is_some()
+    };
+    assert!(resumes(|rules| rules, &["mail", "offline"]));
+    assert!(!resumes(|rules| rules, &["mail"]));
+    assert!(resumes(|rules| rules.unlisted_scope("offline"), &["mail"]));
+    assert!(!resumes(|rules| rules.unlisted_scope("offline"), &[]));
+    let implied = |rules: Provider| rules.implied_scope("mail", "all").unlisted_scope("offline");
+    assert!(resumes(implied, &["all"]));
+    assert!(resumes(implied, &["mail"]));
+    assert!(!resumes(implied, &["some"]));
+}
+
+#[test]
 fn while_a_login_waits_for_the_person_it_does_not_refresh_what_it_will_replace() {
     let refreshes = |provider: &FakeProvider| {
-        let requests = provider.token_requests();
-        let is_refresh = |it: &&TokenRequest| it.grant_type() == Some("refresh_token");
+        let requests = provider.requests(Endpoint::Token);
+        let is_refresh = |it: &&RecordedRequest| it.grant_type() == Some("refresh_token");
         requests.iter().filter(is_refresh).count()
     };
     for seconds in [3, 6, 12, 24, 48] {
@@ -580,7 +631,7 @@ fn a_stored_login_is_not_given_up_because_the_server_is_down() {
     let (_, store) = logged_in(&provider);
     let stored = expired(&store.last());
     let store = TestStore::with(stored.clone());
-    provider.fault(Fault::Unavailable);
+    provider.fault(Endpoint::Token, Fault::Unavailable);
     let error = silently(&provider, &store).unwrap_err();
     assert!(matches!(
         error,
@@ -703,7 +754,7 @@ fn a_store_that_cannot_save_opens_no_browser() {
     let error = silently(&provider, &store).unwrap_err();
     assert!(matches!(error, Error::NotSaved { .. }), "{error:?}");
     assert!(error.to_string().contains("the disk is full"));
-    assert!(provider.token_requests().is_empty());
+    assert!(provider.requests(Endpoint::Token).is_empty());
 }
 
 #[test]
@@ -730,7 +781,7 @@ fn a_login_that_cannot_be_saved_at_the_end_is_not_lost() {
         store.access_token().as_deref(),
         Some(token.secret().expose())
     );
-    assert_eq!(provider.token_requests().len(), 1);
+    assert_eq!(provider.requests(Endpoint::Token).len(), 1);
 }
 
 #[test]
@@ -790,7 +841,7 @@ fn a_rotated_token_of_a_stored_login_is_not_lost_if_it_cannot_be_saved() {
         store.access_token().as_deref(),
         Some(token.secret().expose())
     );
-    assert_eq!(provider.token_requests().len(), 2);
+    assert_eq!(provider.requests(Endpoint::Token).len(), 2);
     session.refresh().unwrap();
 }
 
@@ -808,10 +859,14 @@ fn a_program_that_cannot_save_does_not_spend_the_stored_refresh_token() {
         assert!(matches!(error, Error::Store(_)), "{error:?}");
         assert_eq!(error.what_now(), WhatNow::Retry { after: None });
     }
-    assert_eq!(provider.token_requests().len(), 1, "the login's own");
+    assert_eq!(
+        provider.requests(Endpoint::Token).len(),
+        1,
+        "the login's own"
+    );
     store.recover();
     silently(&provider, &store).unwrap();
-    assert_eq!(provider.token_requests().len(), 2);
+    assert_eq!(provider.requests(Endpoint::Token).len(), 2);
 }
 
 #[test]

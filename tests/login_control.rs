@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use authflow::session::{Error, PasteError, PendingLogin};
-use authflow::testing::{Answer, FakeProvider, Person};
+use authflow::testing::{Answer, Endpoint, FakeProvider, Person};
 use authflow::{CallbackUrl, Cause, IgnoredReason, Login, Session, Snapshot, State, WhatNow};
 use support::login::{TestStore, json, logged_in, login, parameter, person};
 use support::raw::{PATIENCE, ask, lock, navigation, within};
@@ -61,7 +61,7 @@ fn a_login_is_cancelled_from_another_thread_and_its_port_is_free() {
     control.cancel();
     is_cancelled(outcome());
     std::net::TcpListener::bind(("127.0.0.1", port_of(&url))).unwrap();
-    assert!(provider.token_requests().is_empty());
+    assert!(provider.requests(Endpoint::Token).is_empty());
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn a_pasted_address_logs_in_beside_the_listener() {
     let address = landed(&url, Answer::Allow);
     assert_eq!(control.paste(&format!("  {address}\n")), Ok(()));
     assert_eq!(outcome().unwrap().state(), State::Authorized);
-    assert_eq!(provider.token_requests().len(), 1);
+    assert_eq!(provider.requests(Endpoint::Token).len(), 1);
     assert_eq!(control.paste(&address), Err(PasteError::NoLogin));
 }
 
@@ -180,7 +180,7 @@ fn what_is_pasted_wrongly_is_said_and_the_login_goes_on() {
         );
         assert_eq!(ignored(result), reason, "{pasted}");
     }
-    assert!(provider.token_requests().is_empty());
+    assert!(provider.requests(Endpoint::Token).is_empty());
     control.paste(&address).unwrap();
     outcome().unwrap();
 }
@@ -328,11 +328,11 @@ fn a_web_backend_sends_the_person_away_and_takes_the_callback() {
         store.access_token().as_deref(),
         Some(token.secret().expose())
     );
-    assert_eq!(provider.token_requests().len(), 1);
+    assert_eq!(provider.requests(Endpoint::Token).len(), 1);
     // Reloading the page does nothing.
     let again = pending.callback(CallbackUrl::from_query(query));
     assert_eq!(reason(again), IgnoredReason::NoLogin);
-    assert_eq!(provider.token_requests().len(), 1);
+    assert_eq!(provider.requests(Endpoint::Token).len(), 1);
 }
 
 #[test]
@@ -377,7 +377,7 @@ fn another_machine_goes_on_with_a_login() {
     let (provider, store) = (confidential(), TestStore::new());
     let begun = pending(&provider, &store);
     let url = begun.url().as_str().to_owned();
-    let json = begun.save().to_json();
+    let json = begun.snapshot().to_json();
     drop(begun);
     let saved = Snapshot::from_json(json.expose().as_bytes()).unwrap();
     let login = login(provider.client()).store(store.clone());
@@ -392,10 +392,10 @@ fn another_machine_goes_on_with_a_login() {
 fn a_pending_login_whose_time_is_over_or_that_is_none_is_refused() {
     let provider = confidential();
     let begun = pending(&provider, &TestStore::new());
-    let late = support::login::edited(&begun.save(), |value| {
+    let late = support::login::edited(&begun.snapshot(), |value| {
         value["login"]["deadline"] = 1.into();
     });
-    let none = support::login::edited(&begun.save(), |value| {
+    let none = support::login::edited(&begun.snapshot(), |value| {
         value.as_object_mut().unwrap().remove("login");
     });
     assert!(json(&late).get("login").is_some());

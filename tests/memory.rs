@@ -247,7 +247,7 @@ fn client() -> Client {
 }
 
 fn client_builder() -> ClientBuilder {
-    let provider = Provider::builder("https://as.example/authorize", "https://as.example/token")
+    let provider = Provider::new("https://as.example/authorize", "https://as.example/token")
         .revocation_endpoint("https://as.example/revoke");
     Client::builder(provider, "client").secret(Secret::from(marker('C')))
 }
@@ -329,8 +329,7 @@ fn session() -> (authflow::Session, authflow::Session) {
 
     let directory = support::directory::Directory::new();
     let login = || {
-        let provider =
-            Provider::builder("https://as.example/authorize", "https://as.example/token");
+        let provider = Provider::new("https://as.example/authorize", "https://as.example/token");
         Login::new(Client::builder(provider, "client")).store(directory.store())
     };
     // So many scopes that the file is read in more than one piece, if that is how it is read.

@@ -12,7 +12,7 @@ use support::scenario::*;
 /// The login at a server of this name, with a state of its own.
 fn login_at(name: &str, number: u8, has_issuer: bool) -> Scenario {
     let base = format!("https://{name}.example");
-    let provider = Provider::builder(format!("{base}/authorize"), format!("{base}/token"));
+    let provider = Provider::new(format!("{base}/authorize"), format!("{base}/token"));
     let provider = match has_issuer {
         true => provider.issuer(&base),
         false => provider,

@@ -65,7 +65,7 @@ fn reasons_and_kinds() {
         Reason::AnotherUser,
     ];
     for reason in reasons {
-        assert_eq!(reason.as_str(), snake(&reason));
+        assert_eq!(reason.name(), snake(&reason));
         assert!(IgnoredCallback::from(reason).to_string().len() > 10);
     }
     use TransportErrorKind as Kind;
@@ -81,13 +81,34 @@ fn reasons_and_kinds() {
         Kind::Other,
     ];
     for kind in kinds {
-        assert_eq!(kind.as_str(), snake(&kind));
+        assert_eq!(kind.name(), snake(&kind));
         let may_have_been_sent = false;
         let error = TransportError {
             kind,
             may_have_been_sent,
         };
         assert!(error.to_string().len() > 10);
+    }
+}
+
+#[test]
+fn what_now_is_said_in_words_too() {
+    let wait = |millis| {
+        let after = Some(std::time::Duration::from_millis(millis));
+        WhatNow::Retry { after }.to_string()
+    };
+    assert_eq!(wait(7000), "try again in 7 s");
+    assert_eq!(wait(7001), "try again in 8 s");
+    let mut texts = std::collections::HashSet::new();
+    for now in [
+        WhatNow::Retry { after: None },
+        WhatNow::SignIn,
+        WhatNow::Configuration,
+        WhatNow::Denied,
+        WhatNow::Ignore,
+        WhatNow::Bug,
+    ] {
+        assert!(texts.insert(now.to_string()), "{now}");
     }
 }
 

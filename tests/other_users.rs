@@ -36,7 +36,7 @@ fn program() {
             let landing = Person::redirect_for(url.as_str(), Answer::Allow).unwrap();
             say(landing);
         })
-        .on_ignored(|ignored| say(ignored.reason.as_str()));
+        .on_ignored(|ignored| say(ignored.reason.name()));
     if role == "trusting" {
         login = login.allow_other_users();
     }

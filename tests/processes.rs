@@ -10,7 +10,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use authflow::session::{Error, FileStore, Store, StoreError, StoreLock};
-use authflow::testing::{Answer, FakeProvider, Rotation};
+use authflow::testing::{Answer, Endpoint, FakeProvider, Rotation};
 use authflow::{Client, ClientBuilder, Login, Provider, Session, Snapshot, Timestamp};
 use support::login::{login, person};
 
@@ -72,7 +72,7 @@ impl Store for Dying {
 }
 
 fn client(base: &str) -> ClientBuilder {
-    let provider = Provider::builder(format!("{base}/authorize"), format!("{base}/api/token"))
+    let provider = Provider::new(format!("{base}/authorize"), format!("{base}/api/token"))
         .api_origin(base)
         .undotted_redirect_schemes()
         .dangerously_allow_http_on_loopback();
@@ -265,8 +265,8 @@ impl Place {
     }
 
     fn refreshes(&self) -> usize {
-        let requests = self.provider.token_requests();
-        let is_refresh = |request: &&authflow::testing::TokenRequest| {
+        let requests = self.provider.requests(Endpoint::Token);
+        let is_refresh = |request: &&authflow::testing::RecordedRequest| {
             request.grant_type() == Some("refresh_token")
         };
         requests.iter().filter(is_refresh).count()

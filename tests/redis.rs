@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use authflow::session::{Error, RedisStore, Store as _, StoreError, StoreErrorKind, StoreLock};
-use authflow::testing::{Answer, FakeProvider, Person, check_store};
+use authflow::testing::{Answer, Endpoint, FakeProvider, Person, check_store};
 use authflow::{CallbackUrl, IgnoredReason, Login, Snapshot, WhatNow};
 use support::directory::snapshot;
 use support::raw::{PATIENCE, eventually};
@@ -313,14 +313,14 @@ fn while_redis_is_away_a_valid_token_is_handed_out_and_nothing_is_refreshed() {
         .run()
         .unwrap();
     let token = session.access_token().unwrap();
-    let requests = provider.token_requests().len();
+    let requests = provider.requests(Endpoint::Token).len();
     server.kill();
     assert_eq!(session.access_token().unwrap().secret(), token.secret());
     let error = session.refresh().unwrap_err();
     assert!(matches!(error, Error::Store(_)), "{error:?}");
     assert_eq!(error.what_now(), WhatNow::Retry { after: None });
     assert_eq!(session.access_token().unwrap().secret(), token.secret());
-    assert_eq!(provider.token_requests().len(), requests);
+    assert_eq!(provider.requests(Endpoint::Token).len(), requests);
     assert!(server.resume());
     let new = session.refresh().unwrap();
     assert_ne!(new.secret(), token.secret());
@@ -487,7 +487,7 @@ fn no_password_and_no_token_is_shown() {
     let provider = FakeProvider::start().unwrap();
     let pending = Login::new(provider.client()).begin(CALLBACK).unwrap();
     let quoted: Result<(), _> = redis::cmd("SET")
-        .arg(pending.save().to_json().expose())
+        .arg(pending.snapshot().to_json().expose())
         .query(
             &mut redis::Client::open(quoting.url())
                 .unwrap()
@@ -550,7 +550,7 @@ fn a_login_begins_on_one_machine_and_ends_on_another_once() {
             "{ignored:?}"
         );
     }
-    assert!(provider.token_requests().is_empty());
+    assert!(provider.requests(Endpoint::Token).is_empty());
 
     // Of eight machines that get it at once, one has it.
     let taken: Vec<_> = thread::scope(|scope| {
@@ -571,7 +571,7 @@ fn a_login_begins_on_one_machine_and_ends_on_another_once() {
     );
     let session = pending.callback(url).unwrap();
     session.access_token().unwrap();
-    assert_eq!(provider.token_requests().len(), 1);
+    assert_eq!(provider.requests(Endpoint::Token).len(), 1);
     assert_eq!(ask::<i64>(&server, &["DBSIZE"]), 0);
 }
 

@@ -102,16 +102,16 @@ fn a_waiting_login_goes_on_only_with_its_own_server_and_client() {
     let saved = Scenario::new().awaiting_code().saved();
     let others = [
         Client::builder(
-            Provider::builder("https://evil.example/a", "https://evil.example/t"),
+            Provider::new("https://evil.example/a", "https://evil.example/t"),
             "client-1",
         ),
         Client::builder(
-            Provider::builder("https://as.example/authorize", "https://as.example/token")
+            Provider::new("https://as.example/authorize", "https://as.example/token")
                 .issuer("https://other.example"),
             "client-1",
         ),
         Client::builder(
-            Provider::builder("https://as.example/authorize", "https://as.example/token")
+            Provider::new("https://as.example/authorize", "https://as.example/token")
                 .issuer("https://as.example"),
             "client-2",
         ),
@@ -306,7 +306,7 @@ fn pkce_does_not_replace_the_state() {
 #[test]
 fn token_requests_are_posted_to_the_endpoint_as_written() {
     let token_endpoint = "https://as.example/token?tenant=a%20b";
-    let provider = Provider::builder("https://as.example/authorize", token_endpoint);
+    let provider = Provider::new("https://as.example/authorize", token_endpoint);
     let scenario = Scenario::of(Client::builder(provider, "client-1"));
     let scenario = scenario.authorized().refreshing();
     assert_eq!(scenario.requests.len(), 2);

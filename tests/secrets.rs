@@ -9,7 +9,7 @@ use std::thread;
 
 use authflow::loopback::Loopback;
 use authflow::session::Error;
-use authflow::testing::{Answer, FakeProvider, Person};
+use authflow::testing::{Answer, Endpoint, FakeProvider, Person};
 use authflow::{
     Action, AuthFlow, CallbackUrl, ClientAuth, ClientBuilder, Event, HttpResponse, LoginSecrets,
     Secret, Session, Snapshot, Timestamp, TokenSet,
@@ -408,10 +408,10 @@ fn nothing_is_shown_by_the_fake_provider() {
         .unwrap();
     eventually(|| lock(&landing).is_some());
     shown.debug(&provider);
-    shown.debug(&provider.token_requests());
+    shown.debug(&provider.requests(Endpoint::Token));
     shown.debug(&*lock(&landing));
     shown.secret(session.access_token().unwrap().secret().expose());
-    let requests = provider.token_requests();
+    let requests = provider.requests(Endpoint::Token);
     shown.secret(requests[0].parameter("code").unwrap());
     shown.secret(requests[0].parameter("code_verifier").unwrap());
     shown.check();

@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use authflow::session::{AccessToken, Error};
-use authflow::testing::{FakeProvider, Fault, Rotation};
+use authflow::testing::{Endpoint, FakeProvider, Fault, Rotation};
 use authflow::{AuthFlow, Cause, Session, State, Timestamp, TokenSet, WhatNow};
 use support::login::{
     TestStore, at_once, client_of, edited, ended, hour, logged_in, number, saved, server, session,
@@ -403,7 +403,7 @@ fn a_rotation_whose_answer_was_lost_ends_in_a_new_login_and_not_in_a_loop() {
     let provider = FakeProvider::builder().rotation(rotation).start().unwrap();
     let (session, store) = logged_in(&provider);
     let old = store.refresh_token();
-    provider.fault(Fault::DropAfter);
+    provider.fault(Endpoint::Token, Fault::DropAfter);
     let Err(Error::NotNow { failure, .. }) = session.refresh() else {
         panic!("there was no answer");
     };
@@ -417,7 +417,7 @@ fn a_rotation_whose_answer_was_lost_ends_in_a_new_login_and_not_in_a_loop() {
     for _ in 0..3 {
         assert!(is_sign_in(&session.refresh()));
     }
-    assert_eq!(provider.token_requests().len(), 3);
+    assert_eq!(provider.requests(Endpoint::Token).len(), 3);
     assert_eq!(store.refresh_token(), old);
 }
 

@@ -329,8 +329,8 @@ fn a_store_that_becomes_another_clients_is_not_touched() {
     assert_eq!(server.requests().len(), 0);
 }
 
-fn provider_of(server: &Server) -> authflow::ProviderBuilder {
-    Provider::builder(server.url("/authorize"), server.url("/token"))
+fn provider_of(server: &Server) -> authflow::Provider {
+    Provider::new(server.url("/authorize"), server.url("/token"))
         .dangerously_allow_http_on_loopback()
 }
 

@@ -12,7 +12,7 @@ use authflow::session::{
     ApiRequest, ClientCredentials, Error, FileStore, MemoryStore, Store, StoreError,
     StoreErrorKind, StoreLock,
 };
-use authflow::testing::{Answer, FakeProvider};
+use authflow::testing::{Answer, Endpoint, FakeProvider};
 use authflow::{
     ClientBuilder, ConfigError, Misuse, RestoreError, Session, Snapshot, State, Timestamp,
     TokenSet, TokenSwap, WhatNow,
@@ -192,7 +192,7 @@ fn an_apps_session_works_against_the_fake_provider() {
     let session = ClientCredentials::new(provider.client()).session().unwrap();
     let first = text(session.access_token());
     assert_ne!(text(session.refresh()), first);
-    assert_eq!(provider.token_requests().len(), 2);
+    assert_eq!(provider.requests(Endpoint::Token).len(), 2);
 }
 
 // --- token swap -----------------------------------------------------------------------------------
@@ -232,7 +232,7 @@ fn a_session_lives_on_a_backend_that_swaps() {
     let bodies: Vec<_> = backend.requests().into_iter().map(|it| it.body).collect();
     assert_eq!(bodies[1], "refresh_token=handle-AT-1");
     assert!(
-        provider.token_requests().is_empty(),
+        provider.requests(Endpoint::Token).is_empty(),
         "the provider was not asked from here"
     );
     // Tomorrow, and refreshed by the backend without being told to.

@@ -24,7 +24,7 @@ fn the_main_types_have_these_sizes() {
     assert_size::<Notice>(128);
     assert_size::<Failure>(112);
     assert_size::<Snapshot>(376);
-    assert_size::<Client>(392);
+    assert_size::<Client>(416);
     assert_size::<Secret>(24);
     assert_size::<Timestamp>(8);
     assert_size::<HttpRequest>(88);
@@ -73,7 +73,7 @@ fn everything_may_go_to_any_thread() {
     assert_send_sync::<OAuthError>();
     assert_send_sync::<Phase>();
     assert_send_sync::<Provider>();
-    assert_send_sync::<ProviderBuilder>();
+    assert_send_sync::<Provider>();
     assert_send_sync::<RedirectUri>();
     assert_send_sync::<RepairStep>();
     assert_send_sync::<RequestId>();
@@ -99,15 +99,14 @@ fn everything_may_go_to_any_thread() {
 #[test]
 fn the_fake_provider_may_go_to_any_thread() {
     assert_send_sync::<testing::Answer>();
-    assert_send_sync::<testing::ApiRequest>();
-    assert_send_sync::<testing::RevokeRequest>();
+    assert_send_sync::<testing::Endpoint>();
     assert_send_sync::<testing::FakeProvider>();
     assert_send_sync::<testing::FakeProviderBuilder>();
     assert_send_sync::<testing::Fault>();
     assert_send_sync::<testing::Landing>();
     assert_send_sync::<testing::Person>();
     assert_send_sync::<testing::Rotation>();
-    assert_send_sync::<testing::TokenRequest>();
+    assert_send_sync::<testing::RecordedRequest>();
 }
 
 #[cfg(feature = "ureq")]

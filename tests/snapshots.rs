@@ -58,7 +58,7 @@ fn every_version_that_was_ever_written_is_read_or_refused() {
                 let consent = Some(SAVED).filter(|_| name != "of-an-app-without-consent.json");
                 assert_eq!(token.authorized_at(), consent, "{name}");
                 assert_eq!(
-                    token.extra::<String>("id_token").as_deref(),
+                    token.extras().get::<String>("id_token").as_deref(),
                     Some("SECRET.id.token")
                 );
                 assert_eq!(flow.can_refresh(), !name.starts_with("of-an-app"));
@@ -170,7 +170,7 @@ fn what_an_app_saves_today_is_written_as_in_this_file() {
         let body = told(json!({})).unwrap();
         support::raw::json("200 OK", std::str::from_utf8(body.body()).unwrap())
     });
-    let provider = Provider::builder(server.url("/authorize"), server.url("/token"))
+    let provider = Provider::new(server.url("/authorize"), server.url("/token"))
         .issuer("https://as.example")
         .dangerously_allow_http_on_loopback();
     let client = Client::builder(provider, "client-1").secret("SECRET-client");

@@ -22,15 +22,21 @@ fn a_restart_keeps_the_session() {
     let s = s.restarted();
     assert_eq!(s.view(), before);
     let token = s.token();
-    assert_eq!(token.extra::<String>("id_token").as_deref(), Some("e.y.j"));
-    assert_eq!(token.extra::<u64>("big"), Some(123_456_789_012_345_678));
+    assert_eq!(
+        token.extras().get::<String>("id_token").as_deref(),
+        Some("e.y.j")
+    );
+    assert_eq!(
+        token.extras().get::<u64>("big"),
+        Some(123_456_789_012_345_678)
+    );
     assert_eq!(token.authorized_at(), Some(START));
     assert_eq!(token.extra_scopes().collect::<Vec<_>>(), ["other"]);
 }
 
 #[test]
 fn a_scope_with_a_comma_in_it_is_still_one_scope_after_a_restart() {
-    let provider = Provider::builder("https://as.example/authorize", "https://as.example/token");
+    let provider = Provider::new("https://as.example/authorize", "https://as.example/token");
     let client = Client::builder(provider, "client-1").scopes(["read,activity:read"]);
     let s = Scenario::of(client).authorized();
     assert_eq!(s.token().missing_scopes().count(), 0);
@@ -218,7 +224,7 @@ fn tokens_never_go_to_another_client_or_provider() {
         let flow = AuthFlow::restore(client.build().unwrap(), saved.clone(), START);
         flow.map(|_| ()).unwrap_err()
     };
-    let other_provider = Provider::builder(
+    let other_provider = Provider::new(
         "https://as.example/authorize",
         "https://as.example/other-token",
     );

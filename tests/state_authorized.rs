@@ -162,7 +162,7 @@ fn a_refresh_that_may_work_later_is_tried_again() {
     for reply in transient {
         let mut s = Scenario::new().authorized().refresh_answered(reply);
         assert_eq!(s.said(), "RefreshFailed");
-        assert_eq!(s.failure().what_now().as_str(), "retry");
+        assert_eq!(s.failure().what_now().name(), "retry");
         let until = s.now.saturating_add(secs(1));
         assert_eq!(s.flow.activity(), Activity::Backoff { until });
         assert_eq!((s.retry_at, s.flow.deadline()), (Some(until), Some(until)));
@@ -285,7 +285,7 @@ fn a_failure_that_a_retry_will_not_mend_waits_for_refresh() {
 fn a_refused_refresh_token_is_kept_but_not_tried_again() {
     let mut s = Scenario::new().authorized().rejected();
     assert_eq!(s.said(), "Persist, RefreshFailed");
-    assert_eq!(s.failure().what_now().as_str(), "sign_in");
+    assert_eq!(s.failure().what_now().name(), "sign_in");
     assert_eq!(s.retry_at, None);
     assert!(!s.flow.can_refresh());
     assert_eq!(s.access_token(), Some("AT-1"));

@@ -114,7 +114,7 @@ fn config(config: &Map<String, Value>) -> Result<Client, Fault> {
         Some(Value::Object(provider)) => {
             let authorization_endpoint = text(provider, "authorization_endpoint")?;
             let token_endpoint = text(provider, "token_endpoint")?;
-            let mut builder = Provider::builder(authorization_endpoint, token_endpoint);
+            let mut builder = Provider::new(authorization_endpoint, token_endpoint);
             if let Some(issuer) = optional_text(provider, "issuer")? {
                 builder = builder.issuer(issuer);
             }
@@ -258,7 +258,7 @@ fn transport_error(fields: &Map<String, Value>) -> Result<TransportError, Fault>
         TransportErrorKind::Cancelled,
     ];
     let name = text(fields, "kind")?;
-    let kind = kinds.into_iter().find(|kind| kind.as_str() == name);
+    let kind = kinds.into_iter().find(|kind| kind.name() == name);
     Ok(TransportError {
         kind: kind.unwrap_or(TransportErrorKind::Other),
         may_have_been_sent: sent.ok_or_else(|| Fault::missing("sent", "true or false"))?,

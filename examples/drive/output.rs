@@ -100,12 +100,12 @@ fn notice(notice: &Notice) -> Value {
             say("retry_at", retry_at.map(|at| at.as_millis().into()));
         }
         Notice::CallbackIgnored(ignored) => {
-            say("reason", Some(ignored.reason.as_str().into()));
+            say("reason", Some(ignored.reason.name().into()));
             say("code", ignored.error.as_deref().map(Value::from));
         }
         _ => {}
     }
-    say("what_now", notice.what_now().map(|now| now.as_str().into()));
+    say("what_now", notice.what_now().map(|now| now.name().into()));
     Value::Object(said)
 }
 

@@ -287,13 +287,13 @@ impl App {
         let name = notice.name();
         match notice {
             Notice::LoginFailed(failure) => {
-                let what_now = failure.what_now().as_str();
+                let what_now = failure.what_now();
                 self.say("notice", format_args!("{failure}; what now? {what_now}"));
                 self.finish_login(Page::Failed);
                 self.outcome = Some(false);
             }
             Notice::RefreshFailed { failure, retry_at } => {
-                let what_now = failure.what_now().as_str();
+                let what_now = failure.what_now();
                 self.say("notice", format_args!("{failure}; what now? {what_now}"));
                 // The machine tries again by itself, or nobody does in a demonstration.
                 if retry_at.is_none() {
@@ -301,10 +301,7 @@ impl App {
                 }
             }
             Notice::CallbackIgnored(ignored) => {
-                self.say(
-                    "notice",
-                    format_args!("{name}: {}", ignored.reason.as_str()),
-                );
+                self.say("notice", format_args!("{name}: {}", ignored.reason.name()));
             }
             Notice::LoggedIn => {
                 self.say("notice", name);

@@ -99,7 +99,7 @@ fn verdict(actions: &[Action]) -> Verdict {
 /// Why it was ignored, which is said once.
 fn ignored(actions: &[Action]) -> String {
     let mut reasons = actions.iter().filter_map(|action| match action {
-        Action::Notify(Notice::CallbackIgnored(ignored)) => Some(ignored.reason.as_str()),
+        Action::Notify(Notice::CallbackIgnored(ignored)) => Some(ignored.reason.name()),
         _ => None,
     });
     let reason = reasons.next().expect("a reason");

@@ -147,7 +147,7 @@ impl<'a> Input<'a> {
     }
 
     fn client(&self) -> Result<Client, ConfigError> {
-        let mut provider = Provider::builder(self.authorization, self.token);
+        let mut provider = Provider::new(self.authorization, self.token);
         if self.has('i') {
             provider = provider.issuer(&self.issuer);
         }

@@ -18,7 +18,7 @@ pub fn client(has_issuer: bool) -> Arc<Client> {
 }
 
 fn new_client(has_issuer: bool) -> Client {
-    let provider = Provider::builder("https://as.example/authorize", "https://as.example/token");
+    let provider = Provider::new("https://as.example/authorize", "https://as.example/token");
     let provider = match has_issuer {
         true => provider.issuer("https://as.example").iss_required(),
         false => provider,

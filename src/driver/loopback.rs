@@ -51,6 +51,8 @@ use crate::wire::callback::CallbackUrl;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "EmbedIOAuthServer")]
+#[doc(alias = "redirect server")]
 pub struct Loopback {
     gate: Gate,
     pages: Pages,

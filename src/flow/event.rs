@@ -11,6 +11,7 @@ use crate::wire::token_response::{Extra, TokenType};
 
 /// Something that happened, to be handed to [`AuthFlow::handle`](crate::AuthFlow::handle) with the
 /// time.
+#[doc(alias = "exchange_code")]
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {

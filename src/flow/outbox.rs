@@ -73,8 +73,7 @@ mod tests {
     use crate::{Client, Provider};
 
     fn url() -> AuthorizationUrl {
-        let provider =
-            Provider::builder("https://as.example/authorize", "https://as.example/token");
+        let provider = Provider::new("https://as.example/authorize", "https://as.example/token");
         let client = Client::builder(provider, "client").build().unwrap();
         let redirect_uri = client.redirect_uri("http://127.0.0.1/callback").unwrap();
         client.authorization_url(&LoginSecrets::from_entropy([7; 64]), &redirect_uri)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::error::ConfigError;
-use crate::provider::{Provider, ProviderBuilder};
+use crate::provider::{CheckedProvider, Provider};
 use crate::secret::Secret;
 use crate::time::Timestamp;
 use crate::wire::authorize::{self, AuthorizationRequest, AuthorizationUrl};
@@ -18,9 +18,11 @@ use crate::wire::scope::Scopes;
 use crate::wire::token_request::{self, ClientAuth, Credentials, Grant};
 
 /// A checked client: provider, id, secret, scopes and waits. One serves any number of flows.
+#[doc(alias = "OAuthClient")]
+#[doc(alias = "BasicClient")]
 #[derive(Clone, Debug)]
 pub struct Client {
-    pub(crate) provider: Provider,
+    pub(crate) provider: CheckedProvider,
     pub(crate) id: String,
     pub(crate) secret: Option<Secret>,
     pub(crate) auth: ClientAuth,
@@ -44,7 +46,7 @@ pub(crate) struct Swap {
 
 impl Client {
     /// Begins a client of any provider.
-    pub fn builder(provider: ProviderBuilder, client_id: impl Into<String>) -> ClientBuilder {
+    pub fn builder(provider: Provider, client_id: impl Into<String>) -> ClientBuilder {
         ClientBuilder {
             provider,
             id: client_id.into(),
@@ -71,10 +73,27 @@ impl Client {
         RedirectUri::parse(uri, self.provider.redirects)
     }
 
-    /// The provider.
+    /// This URL as it is to be sent, if it is on one of the API's origins
+    /// ([`Provider::api_origin`]): same scheme, host and port, no userinfo. Its bearer token goes nowhere
+    /// else (RFC 6750 section 5.2). Send what comes out, not what went in: two parsers may differ.
+    ///
+    /// ```
+    /// let client = authflow::spotify::client("your-client-id").build()?;
+    /// assert!(client.api_url("https://api.spotify.com/v1/me").is_some());
+    /// assert!(client.api_url("https://api.spotify.com@evil.example/v1/me").is_none());
+    /// # Ok::<(), authflow::ConfigError>(())
+    /// ```
     #[must_use]
-    pub fn provider(&self) -> &Provider {
-        &self.provider
+    pub fn api_url(&self, url: &str) -> Option<String> {
+        let url = Url::parse(url).ok()?;
+        let is_bare = url.username().is_empty() && url.password().is_none();
+        let is_own = |own: &String| {
+            // The origin of `blob:https://…` is that of what follows.
+            let own = Url::parse(own);
+            own.is_ok_and(|own| own.scheme() == url.scheme() && own.origin() == url.origin())
+        };
+        let is_on_api = is_bare && self.provider.api_origins.iter().any(is_own);
+        is_on_api.then(|| url.into())
     }
 
     /// The client id.
@@ -163,7 +182,7 @@ impl Client {
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ClientBuilder {
-    provider: ProviderBuilder,
+    provider: Provider,
     id: String,
     secret: Option<Secret>,
     auth: ClientAuth,
@@ -200,6 +219,9 @@ impl ClientBuilder {
     }
 
     /// A parameter to add to the authorization URL, such as `prompt`. An empty value is left out.
+    #[doc(alias = "extra_param")]
+    #[doc(alias = "prompt")]
+    #[doc(alias = "show_dialog")]
     pub fn authorize_param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.authorize_params.push((name.into(), value.into()));
         self
@@ -290,7 +312,7 @@ impl ClientBuilder {
             None => None,
         };
         let pkce = self.pkce && self.swap.as_ref().is_none_or(|swap| swap.pkce);
-        let provider = self.provider.build()?;
+        let provider = self.provider.check()?;
         let own_query = provider.authorization_endpoint.query();
         for (name, _) in &self.authorize_params {
             let mut own = crate::wire::form::decode(own_query).flatten();
@@ -324,6 +346,7 @@ impl ClientBuilder {
 /// A public client with PKCE needs no backend; this is for those that are there already, or for
 /// providers that want a secret. Such a backend should hand out a handle of its own in place of the
 /// refresh token, as the example `token_swap` does.
+#[doc(alias = "TokenSwapAuthenticator")]
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct TokenSwap {

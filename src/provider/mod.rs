@@ -1,8 +1,13 @@
 //! A provider is data: where its endpoints are, what it takes and what it does differently.
 
 pub(crate) mod client;
+pub mod discord;
+pub mod github;
+pub mod google;
+pub mod microsoft;
 pub(crate) mod revocation;
 pub mod spotify;
+pub mod twitch;
 
 use std::time::Duration;
 
@@ -12,72 +17,29 @@ use crate::wire::endpoint::Endpoint;
 use crate::wire::form;
 use crate::wire::redirect::RedirectRules;
 use crate::wire::repair::RepairStep;
+use crate::wire::scope::Scopes;
 
-/// An authorization server, as data. [`spotify::provider`] is one; [`Provider::builder`] makes any
-/// other.
+/// An authorization server, as data. [`spotify`], [`github`], [`google`], [`microsoft`], [`discord`] and
+/// [`twitch`] have one each; [`Provider::new`] makes any other.
+/// [`ClientBuilder::build`](crate::ClientBuilder::build) checks it.
 ///
 /// ```
+/// use authflow::{Client, Provider};
+///
 /// # fn main() -> Result<(), authflow::ConfigError> {
-/// let provider = authflow::Provider::builder(
-///     "https://as.example/authorize",
-///     "https://as.example/token",
-/// )
-/// .issuer("https://as.example")
-/// .api_origin("https://api.example")
-/// .build()?;
+/// let provider = Provider::new("https://as.example/authorize", "https://as.example/token")
+///     .issuer("https://as.example")
+///     .api_origin("https://api.example");
+/// let client = Client::builder(provider, "your-client-id").build()?;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
-pub struct Provider {
-    pub(crate) authorization_endpoint: Endpoint,
-    pub(crate) token_endpoint: Endpoint,
-    pub(crate) revocation_endpoint: Option<Endpoint>,
-    pub(crate) issuer: Option<String>,
-    pub(crate) iss_required: bool,
-    pub(crate) redirects: RedirectRules,
-    pub(crate) refresh_token_lifetime: Option<Duration>,
-    pub(crate) api_origins: Vec<String>,
-    pub(crate) repairs: Vec<RepairStep>,
-}
-
-impl Provider {
-    /// A provider from its authorization endpoint and its token endpoint (RFC 6749 section 3).
-    pub fn builder(
-        authorization_endpoint: impl Into<String>,
-        token_endpoint: impl Into<String>,
-    ) -> ProviderBuilder {
-        ProviderBuilder {
-            authorization_endpoint: authorization_endpoint.into(),
-            token_endpoint: token_endpoint.into(),
-            revocation_endpoint: None,
-            issuer: None,
-            iss_required: false,
-            redirects: RedirectRules::default(),
-            refresh_token_lifetime: None,
-            api_origins: Vec::new(),
-            repairs: Vec::new(),
-            http_on_loopback: false,
-        }
-    }
-
-    /// The name that tokens are bound to: the issuer, or else the token endpoint.
-    #[must_use]
-    pub fn id(&self) -> &str {
-        let token_endpoint = self.token_endpoint.as_str();
-        self.issuer.as_deref().unwrap_or(token_endpoint)
-    }
-
-    /// The origins of the provider's API: where its bearer tokens may go.
-    pub fn api_origins(&self) -> impl Iterator<Item = &str> {
-        self.api_origins.iter().map(String::as_str)
-    }
-}
-
-/// Builds a [`Provider`]. Everything is checked by [`build`](Self::build).
+#[doc(alias = "AuthUrl")]
+#[doc(alias = "TokenUrl")]
+#[doc(alias = "authorization server")]
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct ProviderBuilder {
+pub struct Provider {
     authorization_endpoint: String,
     token_endpoint: String,
     revocation_endpoint: Option<String>,
@@ -87,10 +49,39 @@ pub struct ProviderBuilder {
     refresh_token_lifetime: Option<Duration>,
     api_origins: Vec<String>,
     repairs: Vec<RepairStep>,
+    unnamed_scopes: Vec<UnnamedScope>,
     http_on_loopback: bool,
 }
 
-impl ProviderBuilder {
+/// A scope that answers leave out although it is granted.
+#[derive(Clone, Debug)]
+struct UnnamedScope {
+    scope: String,
+    /// The one that says it too; without one, no answer ever names it.
+    by: Option<String>,
+}
+
+impl Provider {
+    /// A provider from its authorization endpoint and its token endpoint (RFC 6749 section 3).
+    pub fn new(
+        authorization_endpoint: impl Into<String>,
+        token_endpoint: impl Into<String>,
+    ) -> Self {
+        Self {
+            authorization_endpoint: authorization_endpoint.into(),
+            token_endpoint: token_endpoint.into(),
+            revocation_endpoint: None,
+            issuer: None,
+            iss_required: false,
+            redirects: RedirectRules::default(),
+            refresh_token_lifetime: None,
+            api_origins: Vec::new(),
+            repairs: Vec::new(),
+            unnamed_scopes: Vec::new(),
+            http_on_loopback: false,
+        }
+    }
+
     /// The issuer. An `iss` in the redirect must be equal to it (RFC 9207), and saved logins are
     /// bound to it.
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
@@ -132,6 +123,27 @@ impl ProviderBuilder {
         self
     }
 
+    /// A scope that answers leave out where they name `by`, because that includes it or is another name
+    /// for it: at GitHub `user` includes `user:email`, at Google `email` is a URL. It does not count as
+    /// [missing](crate::AccessTokenRef::missing_scopes) then.
+    pub fn implied_scope(mut self, scope: impl Into<String>, by: impl Into<String>) -> Self {
+        self.unnamed_scopes.push(UnnamedScope {
+            scope: scope.into(),
+            by: Some(by.into()),
+        });
+        self
+    }
+
+    /// A scope that no answer names, such as Microsoft's `offline_access`. It never counts as
+    /// [missing](crate::AccessTokenRef::missing_scopes).
+    pub fn unlisted_scope(mut self, scope: impl Into<String>) -> Self {
+        self.unnamed_scopes.push(UnnamedScope {
+            scope: scope.into(),
+            by: None,
+        });
+        self
+    }
+
     /// Takes `http://localhost` redirect URIs too. RFC 8252 section 8.3 advises against them: the
     /// name may resolve to somewhere else, or to another address family than the listener's.
     pub fn localhost_redirects(mut self) -> Self {
@@ -162,12 +174,9 @@ impl ProviderBuilder {
         Endpoint::parse(name, address, self.http_on_loopback)
     }
 
-    /// The provider.
-    ///
-    /// # Errors
     /// [`ConfigError`] for an endpoint that is not `https`, has userinfo or a fragment, or sets a
     /// parameter of the login's own; for `iss_required` without an issuer.
-    pub fn build(self) -> Result<Provider, ConfigError> {
+    pub(crate) fn check(self) -> Result<CheckedProvider, ConfigError> {
         let endpoint = |name, address: &str| self.endpoint(name, address);
         let authorization_endpoint =
             endpoint("authorization endpoint", &self.authorization_endpoint)?;
@@ -202,7 +211,7 @@ impl ProviderBuilder {
                 });
             }
         }
-        Ok(Provider {
+        Ok(CheckedProvider {
             authorization_endpoint,
             token_endpoint,
             revocation_endpoint,
@@ -212,6 +221,37 @@ impl ProviderBuilder {
             refresh_token_lifetime: self.refresh_token_lifetime,
             api_origins: self.api_origins,
             repairs: self.repairs,
+            unnamed_scopes: self.unnamed_scopes,
         })
+    }
+}
+
+/// A provider whose parts can be used as they are.
+#[derive(Clone, Debug)]
+pub(crate) struct CheckedProvider {
+    pub(crate) authorization_endpoint: Endpoint,
+    pub(crate) token_endpoint: Endpoint,
+    pub(crate) revocation_endpoint: Option<Endpoint>,
+    pub(crate) issuer: Option<String>,
+    pub(crate) iss_required: bool,
+    pub(crate) redirects: RedirectRules,
+    pub(crate) refresh_token_lifetime: Option<Duration>,
+    pub(crate) api_origins: Vec<String>,
+    pub(crate) repairs: Vec<RepairStep>,
+    unnamed_scopes: Vec<UnnamedScope>,
+}
+
+impl CheckedProvider {
+    /// The name that tokens are bound to: the issuer, or else the token endpoint.
+    pub(crate) fn id(&self) -> &str {
+        let token_endpoint = self.token_endpoint.as_str();
+        self.issuer.as_deref().unwrap_or(token_endpoint)
+    }
+
+    /// Whether `scope`, which an answer did not name, is granted all the same.
+    pub(crate) fn implies(&self, scope: &str, granted: &Scopes) -> bool {
+        let says = |by: &String| granted.contains(by);
+        let mut unnamed = self.unnamed_scopes.iter();
+        unnamed.any(|known| known.scope == scope && known.by.as_ref().is_none_or(says))
     }
 }

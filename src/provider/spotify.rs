@@ -18,16 +18,16 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use crate::provider::Provider;
 use crate::provider::client::{Client, ClientBuilder};
-use crate::provider::{Provider, ProviderBuilder};
 
 /// The shortest span of six calendar months. Spotify counts from the person's consent and does not
 /// say the day, so the date that follows from this may be early by three days but is never late.
 const SIX_MONTHS: Duration = Duration::from_secs(181 * 24 * 60 * 60);
 
 /// Spotify's endpoints and rules.
-pub fn provider() -> ProviderBuilder {
-    Provider::builder(
+pub fn provider() -> Provider {
+    Provider::new(
         "https://accounts.spotify.com/authorize",
         "https://accounts.spotify.com/api/token",
     )

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use url::Url;
 use zeroize::Zeroizing;
 
 use crate::driver::http::ApiCall;
@@ -37,7 +36,8 @@ impl Session {
         if let Some(problem) = request.problem {
             return Err(Error::Request(problem));
         }
-        let url = self.api_url(&request.url).ok_or(Error::ForeignOrigin)?;
+        let url = self.lock().flow.client().api_url(&request.url);
+        let url = url.ok_or(Error::ForeignOrigin)?;
         let token = self.access_token()?;
         let response = self.send_call(request, &url, &token)?;
         if response.status != 401 {
@@ -54,32 +54,17 @@ impl Session {
     fn send_call(
         &self,
         request: &ApiRequest,
-        url: &Url,
+        url: &str,
         token: &AccessToken,
     ) -> Result<HttpResponse, Error> {
         let call = ApiCall {
             method: request.method,
-            url: url.as_str(),
+            url,
             headers: &request.headers,
             body: request.body.as_deref().map(Vec::as_slice),
             authorization: &token.authorization()?,
         };
         self.inner.http.call(&call).map_err(Error::Transport)
-    }
-
-    /// The URL, if it is on one of the API's origins: same scheme, host and port. Parsed once, so that
-    /// where the request goes is what was compared.
-    fn api_url(&self, url: &str) -> Option<Url> {
-        let url = Url::parse(url).ok()?;
-        let shared = self.lock();
-        let mut origins = shared.flow.client().provider().api_origins();
-        let is_bare = url.username().is_empty() && url.password().is_none();
-        let is_own = |own| {
-            // The origin of `blob:https://…` is that of what follows.
-            let own = Url::parse(own);
-            own.is_ok_and(|own| own.scheme() == url.scheme() && own.origin() == url.origin())
-        };
-        (is_bare && origins.any(is_own)).then_some(url)
     }
 }
 

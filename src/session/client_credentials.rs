@@ -30,6 +30,7 @@ use crate::time::Timestamp;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "ClientCredentialsAuthenticator")]
 #[must_use]
 pub struct ClientCredentials {
     client: ClientBuilder,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::driver::clock::NoEntropy;
 use crate::driver::loopback::{BindError, ListenError};
 use crate::error::{ConfigError, Failure, Misuse, WhatNow};
-use crate::flow::NotBearer;
+use crate::flow::access_token::NotBearer;
 use crate::session::Session;
 use crate::session::store::StoreError;
 use crate::time::Timestamp;
@@ -126,7 +126,7 @@ impl fmt::Display for Error {
             Self::NotBearer(error) => error.fmt(f),
             Self::Request(problem) => write!(f, "the call to the API: {problem}"),
             Self::ForeignOrigin => f.write_str(
-                "the token goes to the provider's API only: write an absolute URL there, or name its origin with ProviderBuilder::api_origin()",
+                "the token goes to the provider's API only: write an absolute URL there, or name its origin with Provider::api_origin()",
             ),
             Self::Transport(error) => write!(f, "the API: {error}"),
             Self::Api { status, .. } => match status {

@@ -16,10 +16,10 @@ use crate::flow::action::Action;
 use crate::flow::client_credentials::ClientCredentialsRequest;
 use crate::flow::event::Event;
 use crate::flow::notice::Notice;
-use crate::flow::snapshot::{RestoreError, Snapshot};
-use crate::session::hooks::{Hooks, News};
+use crate::session::hooks::Hooks;
+use crate::session::saving::lock_and_load;
 use crate::session::shared::{NOT_SENT, Shared};
-use crate::session::store::{Store, StoreError, StoreErrorKind, StoreLock};
+use crate::session::store::{Store, StoreError, StoreLock};
 use crate::session::{AccessToken, Error, Session};
 use crate::time::Timestamp;
 use crate::wire::http::{HttpRequest, HttpResponse, TransportError};
@@ -222,30 +222,6 @@ impl Session {
         Ok((shared, others))
     }
 
-    /// Rehearses saving what is stored, before a refresh is sent: it may use up the stored refresh token,
-    /// and what comes of it must not be lost for want of room. Whether there is room.
-    fn rehearse<'a>(
-        &'a self,
-        mut shared: Guard<'a>,
-        lock: Option<&StoreLock>,
-    ) -> (Guard<'a>, bool) {
-        // A login has no lock: the browser waits for it, not for an old session's tokens.
-        let Some(lock) = lock.filter(|_| shared.unsaved.is_none()) else {
-            return (shared, false);
-        };
-        let Some(stored) = shared.stored.clone() else {
-            return (shared, true);
-        };
-        let (relocked, saved) = self.unlocked(shared, |inner| inner.store.rehearse(&stored, lock));
-        shared = relocked;
-        let can_save = saved.is_ok();
-        if let Err(error) = saved {
-            log::warn!("nothing is refreshed, for it could not be saved: {error}");
-            shared.store_fault = Some(error);
-        }
-        (shared, can_save)
-    }
-
     fn send<'a>(
         &'a self,
         mut shared: Guard<'a>,
@@ -253,132 +229,6 @@ impl Session {
     ) -> (Guard<'a>, Result<HttpResponse, TransportError>) {
         shared.is_withheld = false;
         self.unlocked(shared, |inner| inner.http.execute(request))
-    }
-
-    /// Saves, unless the store has it already. Without the lock, it is taken first, and what somebody
-    /// else has saved in between goes before anything but new tokens.
-    fn persist<'a>(
-        &'a self,
-        mut shared: Guard<'a>,
-        lock: Option<&StoreLock>,
-        is_new: bool,
-        must_save: bool,
-    ) -> Guard<'a> {
-        if shared.replaces_stored && !shared.flow.has_session() {
-            return shared;
-        }
-        shared.is_new_login |= is_new && lock.is_none();
-        // What stands if the store panics.
-        let interrupted = StoreError::new(StoreErrorKind::Other, "saving was interrupted");
-        shared.unsaved = Some(interrupted);
-        let own = match lock {
-            Some(_) => None,
-            None => {
-                let replaces = shared.replaces_stored;
-                let (relocked, locked) =
-                    self.unlocked(shared, |inner| lock_and_load(inner, PATIENCE, replaces));
-                shared = relocked;
-                let adopted = locked.and_then(|(lock, loaded)| {
-                    if is_new || must_save {
-                        shared.stored = loaded;
-                    } else {
-                        self.adopt(&mut shared, loaded)?;
-                    }
-                    Ok(lock)
-                });
-                match adopted {
-                    Ok(lock) => Some(lock),
-                    Err(error) => {
-                        log::warn!("the login is not saved: {error}");
-                        shared.unsaved = Some(error);
-                        return shared;
-                    }
-                }
-            }
-        };
-        let Some(lock) = own.as_ref().or(lock) else {
-            return shared;
-        };
-        let snapshot = shared.flow.snapshot().without_login();
-        let snapshot = snapshot.of_app(self.inner.is_app);
-        let is_there = match &shared.stored {
-            Some(stored) => stored.has_tokens_of(&snapshot),
-            None => !snapshot.has_session(),
-        };
-        // No login is begun in vain: a store that can't save is found out at its beginning.
-        if is_there && shared.flow.state() != State::AwaitingCode {
-            shared.unsaved = None;
-            return shared;
-        }
-        let (mut shared, saved) = self.unlocked(shared, |inner| inner.store.save(&snapshot, lock));
-        match saved {
-            Ok(()) => {
-                shared.stored = Some(snapshot);
-                shared.replaces_stored = false;
-                shared.is_new_login = false;
-                shared.unsaved = None;
-            }
-            Err(error) => {
-                log::warn!("the login is not saved: {error}");
-                shared.unsaved = Some(error);
-            }
-        }
-        let (shared, ()) = self.unlocked(shared, |_| drop(own));
-        shared
-    }
-
-    /// Takes over what somebody else has saved since the store was last read: new tokens, or the end
-    /// of the session. Whether there was anything. Call it with the store's lock held.
-    fn adopt(&self, shared: &mut Shared, loaded: Option<Snapshot>) -> Result<bool, StoreError> {
-        let is_same = shared.is_stored(loaded.as_ref());
-        let has_session = loaded.as_ref().is_some_and(Snapshot::has_session);
-        if is_same || shared.is_ended || shared.is_new_login || shared.replaces_stored {
-            shared.stored = loaded;
-            return Ok(false);
-        }
-        if has_session && shared.has_outlived(loaded.as_ref()) {
-            log::info!("another process has saved a refresh token that was used up here");
-            shared.stored = loaded;
-            return Ok(false);
-        }
-        if has_session && loaded.as_ref().map(Snapshot::is_of_app) != Some(self.inner.is_app) {
-            return Err(self.unreadable(RestoreError::OtherClient));
-        }
-        let now = Timestamp::now();
-        let event = if has_session {
-            let tokens = loaded
-                .clone()
-                .map(|saved| saved.tokens(shared.flow.client(), now));
-            let tokens = tokens.transpose().map_err(|error| self.unreadable(error))?;
-            match tokens.flatten() {
-                Some(tokens) => Event::AdoptTokens(tokens),
-                None => return Ok(false),
-            }
-        } else if shared.flow.state() == State::AwaitingCode {
-            // A log-out elsewhere is not the end of the login that is under way here.
-            return Ok(false);
-        } else {
-            Event::LogOut
-        };
-        if shared.flow.handle(event, now).is_err() {
-            return Ok(false);
-        }
-        shared.stored = loaded;
-        shared.unsaved = None;
-        shared.is_withheld = false;
-        shared.last_failure = None;
-        shared.failed_at = None;
-        if shared.flow.can_refresh() || shared.flow.state() == State::Authorized {
-            log::info!("another process has saved new tokens");
-        } else if !self.inner.is_app {
-            log::info!("another process has found that the login is over, or has ended it");
-            shared.news.push(News::SignInNeeded(None));
-        }
-        Ok(true)
-    }
-
-    pub(super) fn unreadable(&self, error: RestoreError) -> StoreError {
-        StoreError::unreadable(error, self.inner.store.location())
     }
 
     fn ask_for_app_token<'a>(
@@ -465,18 +315,6 @@ impl Session {
         waited.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a login that takes the place of what is stored could be saved: asked before anybody is
-    /// sent to the browser.
-    pub(super) fn could_save(&self) -> Result<(), StoreError> {
-        let store = &self.inner.store;
-        let lock = store.lock(PATIENCE)?;
-        match store.load() {
-            Ok(Some(stored)) => store.rehearse(&stored, &lock),
-            // What can't be read is to be replaced, but not before the login has worked.
-            Ok(None) | Err(_) => Ok(()),
-        }
-    }
-
     pub(super) fn lock(&self) -> Guard<'_> {
         // What a panic can leave behind is a machine between two events, which is a sound one.
         self.inner
@@ -484,17 +322,6 @@ impl Session {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The store's lock, and what the store holds, unless that is no good and is to be replaced.
-fn lock_and_load(
-    inner: &Inner,
-    patience: Duration,
-    replaces: bool,
-) -> Result<(StoreLock, Option<Snapshot>), StoreError> {
-    let lock = inner.store.lock(patience)?;
-    let loaded = if replaces { None } else { inner.store.load()? };
-    Ok((lock, loaded))
 }
 
 /// Says that the work is over, if it ends by a panic.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::driver::http::Http;
 use crate::driver::loopback::{Loopback, LoopbackBuilder, Pages};
+use crate::error::WhatNow;
 use crate::flow::event::{Event, TokenSet};
 use crate::flow::snapshot::Snapshot;
 use crate::flow::{AuthFlow, State};
@@ -36,6 +37,8 @@ pub(super) type IgnoredHook = Box<dyn FnMut(&IgnoredCallback) + Send>;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "prompt_for_token")]
+#[doc(alias = "InstalledFlowAuthenticator")]
 #[must_use]
 pub struct Login {
     client: ClientBuilder,
@@ -249,7 +252,7 @@ impl Login {
         PendingLogin::new(session)
     }
 
-    /// Goes on with a login that was begun elsewhere, from [`PendingLogin::save`].
+    /// Goes on with a login that was begun elsewhere, from [`PendingLogin::snapshot`].
     ///
     /// # Errors
     /// [`Error::Store`] if it can't be used, by this client for instance; [`Error::CallbackIgnored`] if
@@ -345,7 +348,8 @@ impl Session {
         }
         match token {
             Ok(token) => Ok(token.missing_scopes().next().is_none()),
-            Err(Error::SignIn(_)) => Ok(false),
+            // Also what the server has no standard code for: it keeps refusing until somebody signs in.
+            Err(error) if error.what_now() == WhatNow::SignIn => Ok(false),
             Err(error) => Err(error),
         }
     }

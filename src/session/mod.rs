@@ -17,6 +17,7 @@ mod hooks;
 mod log_out;
 mod login;
 mod pending;
+mod saving;
 mod shared;
 mod store;
 mod token;
@@ -61,6 +62,9 @@ pub use token::AccessToken;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "PKCEAuthenticator")]
+#[doc(alias = "AuthorizationCodeAuthenticator")]
+#[doc(alias = "authenticator")]
 #[derive(Clone)]
 pub struct Session {
     inner: Arc<Inner>,
@@ -116,6 +120,8 @@ impl Session {
     ///
     /// # Errors
     /// As [`access_token`](Self::access_token); [`Error::Store`] also while the old token is valid.
+    #[doc(alias = "exchange_refresh_token")]
+    #[doc(alias = "refresh_token")]
     pub fn refresh(&self) -> Result<AccessToken, Error> {
         self.token_after(Event::Refresh)
     }
@@ -142,6 +148,7 @@ impl Session {
     ///
     /// It is called on the thread that happened to bring the token, without any lock: it may use the
     /// session, and if it panics, only that thread's call ends.
+    #[doc(alias = "TokenRefreshed")]
     pub fn on_change(&self, hook: impl Fn(&AccessToken) + Send + Sync + 'static) {
         self.inner.hooks().change.push(Arc::new(hook));
     }

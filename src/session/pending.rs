@@ -15,7 +15,7 @@ use crate::wire::callback::{CallbackUrl, IgnoredReason};
 /// for redirects that the operating system hands over, and for whoever pastes.
 ///
 /// A web backend must know that the callback comes from the browser that began the login: keep this, or
-/// what [`save`](Self::save) gives, in that browser's own server-side session, found by its cookie and
+/// what [`snapshot`](Self::snapshot) gives, in that browser's own server-side session, found by its cookie and
 /// by nothing that stands in the callback's URL. Otherwise somebody could log another person in as
 /// themselves.
 ///
@@ -57,6 +57,8 @@ impl PendingLogin {
     /// # Errors
     /// [`Error::CallbackIgnored`] if it is not this login's: the login goes on waiting. Any other ends
     /// it.
+    #[doc(alias = "exchange_code")]
+    #[doc(alias = "RequestToken")]
     pub fn callback(&mut self, url: CallbackUrl) -> Result<Session, Error> {
         let actions = self.session.handle(Event::Callback { url })?;
         let mut outcome = Err(Error::CallbackIgnored(IgnoredReason::NoLogin.into()));
@@ -95,7 +97,7 @@ impl PendingLogin {
     /// [`Login::resume_pending`](crate::Login::resume_pending). As secret as a token. Use it up:
     /// whoever takes a callback must make sure that nobody else takes it again.
     #[must_use]
-    pub fn save(&self) -> Snapshot {
+    pub fn snapshot(&self) -> Snapshot {
         self.session.lock().flow.snapshot()
     }
 

@@ -176,7 +176,7 @@ impl Shared {
                     | IgnoredReason::Nothing => log::Level::Debug,
                     _ => log::Level::Warn,
                 };
-                log::log!(level, "a callback was ignored: {}", ignored.reason.as_str());
+                log::log!(level, "a callback was ignored: {}", ignored.reason.name());
             }
             Notice::Expired => log::debug!("the access token has ended"),
             Notice::SessionEnded => log::info!("nobody is logged in any more"),

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::flow::AuthFlow;
+use crate::flow::access_token::NotBearer;
 use crate::flow::event::TokenSerial;
-use crate::flow::{AuthFlow, NotBearer};
 use crate::secret::Secret;
 use crate::session::Error;
 use crate::time::Timestamp;

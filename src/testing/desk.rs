@@ -2,6 +2,7 @@
 
 use super::fault::{Fault, Queue};
 use super::http::Request;
+use super::recorded::RecordedRequest;
 
 /// The faults to come and the requests that came. One for each endpoint that a program's own
 /// requests go to; the person's have none.
@@ -41,10 +42,10 @@ impl Desk {
     }
 
     /// The requests so far, oldest first, each with the status it was answered with.
-    pub(super) fn record<T>(&self, recorded: impl Fn(&Request, Option<u16>) -> T) -> Vec<T> {
+    pub(super) fn record(&self) -> Vec<RecordedRequest> {
         self.entries
             .iter()
-            .map(|entry| recorded(&entry.request, entry.status))
+            .map(|entry| RecordedRequest::new(&entry.request, entry.status))
             .collect()
     }
 

@@ -6,16 +6,13 @@ use std::time::Duration;
 
 use super::http::Reply;
 
-/// A failure of the token endpoint, of the revocation endpoint or of the API, ordered with
-/// [`FakeProvider::fault`], [`FakeProvider::revocation_fault`] or [`FakeProvider::api_fault`] and used
-/// up by the requests that come next.
+/// A failure of an endpoint, ordered with [`FakeProvider::fault`] and used up by the requests that come
+/// next.
 ///
 /// Each variant says whether the request is *processed*: whether codes are spent and tokens are
 /// made or ended although the client may never learn of it.
 ///
 /// [`FakeProvider::fault`]: super::FakeProvider::fault
-/// [`FakeProvider::revocation_fault`]: super::FakeProvider::revocation_fault
-/// [`FakeProvider::api_fault`]: super::FakeProvider::api_fault
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {

@@ -189,11 +189,11 @@ impl House {
     /// Where faults can be ordered: the request's number there, and the fault it meets.
     fn receive(&self, request: &Request) -> Option<(u64, Option<Fault>)> {
         let mut server = lock(&self.server);
-        Some(server.desk(&request.path)?.receive(request))
+        Some(server.desk_at(&request.path)?.receive(request))
     }
 
     fn answered(&self, request: &Request, number: u64, status: u16) {
-        if let Some(desk) = lock(&self.server).desk(&request.path) {
+        if let Some(desk) = lock(&self.server).desk_at(&request.path) {
             desk.answered(number, status);
         }
     }

@@ -83,5 +83,5 @@ pub use check_store::check_store;
 pub use fault::Fault;
 pub use person::{Answer, Landing, Person};
 pub use provider::FakeProvider;
-pub use recorded::{ApiRequest, RevokeRequest, TokenRequest};
+pub use recorded::{Endpoint, RecordedRequest};
 pub use server::Rotation;

@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::builder::{FakeProviderBuilder, whole_seconds};
 use super::fault::Fault;
 use super::listener::{Listener, lock};
-use super::recorded::{ApiRequest, RevokeRequest, TokenRequest};
+use super::recorded::{Endpoint, RecordedRequest};
 use super::server::Server;
-use crate::{Client, ClientBuilder, Provider, ProviderBuilder};
+use crate::{Client, ClientBuilder, Provider};
 
 /// An authorization server with one client, on a free port of `127.0.0.1`.
 ///
@@ -71,8 +71,8 @@ impl FakeProvider {
     }
 
     /// This provider, as a client of authflow's sees it: Spotify's rules, at these endpoints.
-    pub fn provider(&self) -> ProviderBuilder {
-        let provider = Provider::builder(self.authorization_endpoint(), self.token_endpoint())
+    pub fn provider(&self) -> Provider {
+        let provider = Provider::new(self.authorization_endpoint(), self.token_endpoint())
             .api_origin(self.api_origin())
             .undotted_redirect_schemes()
             .dangerously_allow_http_on_loopback();
@@ -115,86 +115,34 @@ impl FakeProvider {
         self.client_secret.as_deref()
     }
 
-    /// Lets the next request to the token endpoint fail like this. Faults queue up: each is used
-    /// for one request, in the order given.
-    pub fn fault(&self, fault: Fault) {
-        self.fault_for_next(1, fault);
+    /// Lets the next request to this endpoint fail like this. Faults queue up, for each endpoint by
+    /// itself: each is used for one request, in the order given. The API's are met before the token is
+    /// looked at.
+    pub fn fault(&self, endpoint: Endpoint, fault: Fault) {
+        self.fault_for_next(endpoint, 1, fault);
     }
 
-    /// The same fault for this many requests. `usize::MAX` is until [`clear_faults`](Self::clear_faults).
-    pub fn fault_for_next(&self, requests: usize, fault: Fault) {
-        self.server().token_desk.faults.push(fault, requests);
+    /// The same fault for this many requests; `usize::MAX` is until
+    /// [`clear_faults`](Self::clear_faults). An API that refuses every token, also fresh ones, is
+    /// `fault_for_next(Endpoint::Api, usize::MAX, Fault::Empty { status: 401 })`.
+    pub fn fault_for_next(&self, endpoint: Endpoint, requests: usize, fault: Fault) {
+        self.server().desk(endpoint).faults.push(fault, requests);
     }
 
-    /// Takes back the token endpoint's faults that no request has met yet.
-    pub fn clear_faults(&self) {
-        self.server().token_desk.faults.clear();
+    /// Takes back the faults that no request has met yet.
+    pub fn clear_faults(&self, endpoint: Endpoint) {
+        self.server().desk(endpoint).faults.clear();
     }
 
-    /// Lets the next request to the revocation endpoint fail like this; as [`fault`](Self::fault),
-    /// with a queue of its own.
-    pub fn revocation_fault(&self, fault: Fault) {
-        self.revocation_fault_for_next(1, fault);
+    /// Every request that reached this endpoint, oldest first, with whatever was wrong with it, and
+    /// those that met a fault.
+    pub fn requests(&self, endpoint: Endpoint) -> Vec<RecordedRequest> {
+        self.server().desk(endpoint).record()
     }
 
-    /// The same fault for this many requests to the revocation endpoint.
-    pub fn revocation_fault_for_next(&self, requests: usize, fault: Fault) {
-        self.server().revocation_desk.faults.push(fault, requests);
-    }
-
-    /// Takes back the revocation endpoint's faults that no request has met yet.
-    pub fn clear_revocation_faults(&self) {
-        self.server().revocation_desk.faults.clear();
-    }
-
-    /// Lets the next request to the API, whatever is below `/v1/`, fail like this; as
-    /// [`fault`](Self::fault), with a queue of its own. The token is not looked at first.
-    pub fn api_fault(&self, fault: Fault) {
-        self.api_fault_for_next(1, fault);
-    }
-
-    /// The same fault for this many requests to the API. An API that refuses every token, also fresh
-    /// ones, is `api_fault_for_next(usize::MAX, Fault::Empty { status: 401 })`.
-    pub fn api_fault_for_next(&self, requests: usize, fault: Fault) {
-        self.server().api_desk.faults.push(fault, requests);
-    }
-
-    /// Takes back the API's faults that no request has met yet.
-    pub fn clear_api_faults(&self) {
-        self.server().api_desk.faults.clear();
-    }
-
-    /// Every request that reached the token endpoint, oldest first, with whatever was wrong
-    /// with it, and those that met a fault.
-    pub fn token_requests(&self) -> Vec<TokenRequest> {
-        self.server().token_desk.record(TokenRequest::new)
-    }
-
-    /// Forgets the recorded requests to the token endpoint.
-    pub fn clear_token_requests(&self) {
-        self.server().token_desk.clear_record();
-    }
-
-    /// Every request that reached the revocation endpoint, oldest first, as
-    /// [`token_requests`](Self::token_requests).
-    pub fn revocation_requests(&self) -> Vec<RevokeRequest> {
-        self.server().revocation_desk.record(RevokeRequest::new)
-    }
-
-    /// Forgets the recorded requests to the revocation endpoint.
-    pub fn clear_revocation_requests(&self) {
-        self.server().revocation_desk.clear_record();
-    }
-
-    /// Every request that reached the API, whatever is below `/v1/`, oldest first, as
-    /// [`token_requests`](Self::token_requests).
-    pub fn api_requests(&self) -> Vec<ApiRequest> {
-        self.server().api_desk.record(ApiRequest::new)
-    }
-
-    /// Forgets the recorded requests to the API.
-    pub fn clear_api_requests(&self) {
-        self.server().api_desk.clear_record();
+    /// Forgets those so far.
+    pub fn clear_requests(&self, endpoint: Endpoint) {
+        self.server().desk(endpoint).clear_record();
     }
 
     /// The life of access tokens issued from now on, in whole seconds.

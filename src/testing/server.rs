@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::desk::Desk;
 use super::http::{Reply, Request};
+use super::recorded::Endpoint;
 use super::{pages, redirect};
 
 /// "A few minutes" is all that Spotify's users report of a code's life; ten is the most that
@@ -117,12 +118,20 @@ impl Server {
         }
     }
 
+    pub(super) fn desk(&mut self, endpoint: Endpoint) -> &mut Desk {
+        match endpoint {
+            Endpoint::Token => &mut self.token_desk,
+            Endpoint::Revocation => &mut self.revocation_desk,
+            Endpoint::Api => &mut self.api_desk,
+        }
+    }
+
     /// The desk that a request to this path goes by.
-    pub(super) fn desk(&mut self, path: &str) -> Option<&mut Desk> {
+    pub(super) fn desk_at(&mut self, path: &str) -> Option<&mut Desk> {
         match path {
-            "/api/token" => Some(&mut self.token_desk),
-            "/api/revoke" => Some(&mut self.revocation_desk),
-            _ if path.starts_with("/v1/") => Some(&mut self.api_desk),
+            "/api/token" => Some(self.desk(Endpoint::Token)),
+            "/api/revoke" => Some(self.desk(Endpoint::Revocation)),
+            _ if path.starts_with("/v1/") => Some(self.desk(Endpoint::Api)),
             _ => None,
         }
     }

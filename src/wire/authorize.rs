@@ -10,6 +10,8 @@ use crate::wire::redirect::RedirectUri;
 use crate::wire::scope::Scopes;
 
 /// The address that the person's browser is sent to. `Debug` hides it, because it carries the state.
+#[doc(alias = "authorize_url")]
+#[doc(alias = "LoginRequest")]
 #[derive(Clone, PartialEq, Eq)]
 pub struct AuthorizationUrl(pub(crate) Secret);
 

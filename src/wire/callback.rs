@@ -84,7 +84,7 @@ pub enum IgnoredReason {
 impl IgnoredReason {
     /// Its name in transcripts.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::NoLogin => "no_login",
             Self::Duplicate => "duplicate",

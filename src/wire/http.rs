@@ -189,7 +189,7 @@ pub enum TransportErrorKind {
 impl TransportErrorKind {
     /// Its name in transcripts.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Dns => "dns",
             Self::Connect => "connect",

@@ -17,6 +17,11 @@ use crate::secret::Secret;
 /// let secrets = authflow::LoginSecrets::from_entropy(from_your_rng);
 /// assert_eq!(format!("{secrets:?}"), "LoginSecrets([redacted])");
 /// ```
+#[doc(alias = "CsrfToken")]
+#[doc(alias = "PkceCodeVerifier")]
+#[doc(alias = "PkceCodeChallenge")]
+#[doc(alias = "state")]
+#[doc(alias = "code_verifier")]
 #[derive(Clone, PartialEq, Eq)]
 pub struct LoginSecrets {
     pub(crate) state: Secret,

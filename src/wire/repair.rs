@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::wire::json::Members;
+use crate::wire::json::{Members, Value};
 
 /// One way in which a provider's token responses differ from RFC 6749 section 5, to be mended before
 /// they are decoded. A provider carries a list of them; the decoder itself knows no provider.
@@ -25,6 +25,16 @@ pub enum RepairStep {
     ErrorsArray,
     /// This `token_type` means a bearer token.
     BearerAlias(Cow<'static, str>),
+    /// An error that the provider names in a way of its own (GitHub's `bad_refresh_token`, Twitch's
+    /// `message`). Its text becomes the description, if there is none.
+    ErrorCode {
+        /// The member that says it.
+        member: Cow<'static, str>,
+        /// What that member says. The case of letters is no matter.
+        says: Cow<'static, str>,
+        /// The code of RFC 6749 section 5.2 that it means.
+        code: Cow<'static, str>,
+    },
 }
 
 impl RepairStep {
@@ -47,6 +57,20 @@ impl RepairStep {
     #[must_use]
     pub fn bearer_alias(token_type: impl Into<Cow<'static, str>>) -> Self {
         Self::BearerAlias(token_type.into())
+    }
+
+    /// [`ErrorCode`](Self::ErrorCode).
+    #[must_use]
+    pub fn error_code(
+        member: impl Into<Cow<'static, str>>,
+        says: impl Into<Cow<'static, str>>,
+        code: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self::ErrorCode {
+            member: member.into(),
+            says: says.into(),
+            code: code.into(),
+        }
     }
 }
 
@@ -91,6 +115,16 @@ pub(crate) fn apply(steps: &[RepairStep], members: &mut Members<'_>) {
                     if let Some(text) = first.take("message") {
                         members.set("error_description", text);
                     }
+                }
+            }
+            RepairStep::ErrorCode { member, says, code } => {
+                let said = members.get(member).and_then(Value::string);
+                if said.is_some_and(|said| said.eq_ignore_ascii_case(says)) {
+                    let text = |text: &str| Value::Text(text.to_owned().into());
+                    if members.get("error_description").is_none() {
+                        members.set("error_description", text(says));
+                    }
+                    members.set("error", text(code));
                 }
             }
             RepairStep::StripCallback | RepairStep::BearerAlias(_) => {}

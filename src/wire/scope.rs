@@ -74,7 +74,7 @@ impl Scopes {
     }
 
     /// Those of `self` that `other` lacks.
-    pub fn without<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn without<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a str> {
         let others: HashSet<&str> = other.iter().collect();
         self.iter().filter(move |scope| !others.contains(scope))
     }

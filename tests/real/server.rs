@@ -5,7 +5,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use authflow::{Client, ClientBuilder, Provider, ProviderBuilder};
+use authflow::{Client, ClientBuilder, Provider};
 use serde_json::Value;
 
 pub const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real");
@@ -101,8 +101,8 @@ impl Server {
         address.unwrap_or_else(|| panic!("{} has no {name} address", self.kind.name()))
     }
 
-    pub fn provider(&self) -> ProviderBuilder {
-        Provider::builder(self.address("authorize"), self.address("token"))
+    pub fn provider(&self) -> Provider {
+        Provider::new(self.address("authorize"), self.address("token"))
             .api_origin(self.address("api").trim_end_matches("/api"))
             .dangerously_allow_http_on_loopback()
     }
@@ -112,7 +112,7 @@ impl Server {
         self.client_of(self.provider(), "native-public")
     }
 
-    pub fn client_of(&self, provider: ProviderBuilder, id: &str) -> ClientBuilder {
+    pub fn client_of(&self, provider: Provider, id: &str) -> ClientBuilder {
         Client::builder(provider, id)
             .scopes(SCOPES)
             .login_timeout(Duration::from_secs(60))

@@ -152,7 +152,7 @@ fn shows_the_session(flow: &AuthFlow, session: &Value, ended: bool, now: Timesta
     assert_eq!(token.extras().names().count(), extra.len());
     for (name, text) in extra {
         let value = serde_json::from_str::<Value>(text.as_str().unwrap()).ok();
-        assert_eq!(token.extra::<Value>(name), value, "{name}");
+        assert_eq!(token.extras().get::<Value>(name), value, "{name}");
     }
 }
 

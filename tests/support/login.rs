@@ -230,7 +230,7 @@ pub fn parameter(url: &str, name: &str) -> String {
 
 /// A client of a server by hand, which is its API as well.
 pub fn client_of(server: &Server) -> ClientBuilder {
-    let provider = Provider::builder(server.url("/authorize"), server.url("/token"))
+    let provider = Provider::new(server.url("/authorize"), server.url("/token"))
         .api_origin(server.url(""))
         .dangerously_allow_http_on_loopback();
     Client::builder(provider, "raw-client")

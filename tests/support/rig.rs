@@ -53,8 +53,7 @@ impl Turn {
 impl Rig {
     pub fn new(rules: Rules) -> Self {
         let millis = Duration::from_millis;
-        let provider =
-            Provider::builder("https://as.example/authorize", "https://as.example/token");
+        let provider = Provider::new("https://as.example/authorize", "https://as.example/token");
         let provider = match rules.issuer {
             Issuer::Unknown => provider,
             Issuer::Known => provider.issuer("https://as.example"),

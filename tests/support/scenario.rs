@@ -15,7 +15,7 @@ pub use super::reply::*;
 
 /// The client of most scenarios, for one of their own to start from.
 pub fn client() -> ClientBuilder {
-    let provider = Provider::builder("https://as.example/authorize", "https://as.example/token")
+    let provider = Provider::new("https://as.example/authorize", "https://as.example/token")
         .issuer("https://as.example")
         .api_origin("https://api.example");
     Client::builder(provider, "client-1").scopes(["read", "write"])

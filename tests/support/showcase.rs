@@ -7,7 +7,7 @@ use authflow::loopback::{Head, Loopback, Pages, Received, RedirectionEndpoint};
 use authflow::session::{
     ApiRequest, ClientCredentials, FileStore, LocalLock, MemoryStore, Store as _, StoreError,
 };
-use authflow::testing::{Answer, FakeProvider, Fault, Person};
+use authflow::testing::{Answer, Endpoint, FakeProvider, Fault, Person};
 use authflow::{
     Action, AuthFlow, CallbackUrl, Cause, Client, ClientAuth, ClientBuilder,
     ClientCredentialsRequest, Event, Failure, HttpResponse, Login, LoginSecrets, Notice, Provider,
@@ -27,11 +27,12 @@ const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
 /// What a program configures.
 pub fn of_the_configuration(shown: &mut Shown) -> Client {
-    let provider = Provider::builder("https://as.example/authorize", "https://as.example/token")
+    let provider = Provider::new("https://as.example/authorize", "https://as.example/token")
         .revocation_endpoint("https://as.example/revoke")
         .repair(RepairStep::bearer_alias("token"));
     shown.debug(&provider);
     shown.debug(&RepairStep::lift("authed_user"));
+    shown.debug(&RepairStep::error_code("message", "no", "invalid_grant"));
     shown.debug(&spotify::Scope::from("user-read-email"));
     let client = Client::builder(provider, "raw-client")
         .secret(CLIENT_SECRET)
@@ -43,7 +44,6 @@ pub fn of_the_configuration(shown: &mut Shown) -> Client {
     shown.debug(&swap);
     let client = client.build().unwrap();
     shown.debug(&client);
-    shown.debug(client.provider());
     shown.debug(&Secret::from(ACCESS));
     shown.debug(&TokenSet::new(ACCESS).refresh_token(REFRESH));
     shown.debug(&ClientCredentialsRequest::new(&client, NOW).unwrap());
@@ -279,15 +279,15 @@ pub fn of_the_fake_provider(shown: &mut Shown) {
     shown.debug(&sight.recv_timeout(PATIENCE).unwrap());
     session.get(&provider.me_url()).unwrap();
     session.log_out().unwrap();
-    for request in provider.token_requests() {
+    for request in provider.requests(Endpoint::Token) {
         shown.debug(&request);
         shown.secret(request.parameter("code").unwrap());
     }
-    for request in provider.revocation_requests() {
+    for request in provider.requests(Endpoint::Revocation) {
         shown.debug(&request);
-        shown.secret(request.token().unwrap());
+        shown.secret(request.parameter("token").unwrap());
     }
-    for request in provider.api_requests() {
+    for request in provider.requests(Endpoint::Api) {
         shown.debug(&request);
     }
 }

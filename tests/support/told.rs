@@ -50,7 +50,7 @@ fn token(token: AccessTokenRef<'_>) -> Token {
     let header = token.authorization().expect("a bearer token");
     assert_eq!(header.expose(), format!("Bearer {secret}"));
     // Forms know no numbers.
-    let in_text = || token.extra::<String>("extra")?.parse().ok();
+    let in_text = || token.extras().get::<String>("extra")?.parse().ok();
     Token {
         number: number(secret),
         serial: token.serial().as_u64(),
@@ -62,7 +62,7 @@ fn token(token: AccessTokenRef<'_>) -> Token {
                 Some(number)
             }
         },
-        extra: token.extra("extra").or_else(in_text),
+        extra: token.extras().get("extra").or_else(in_text),
     }
 }
 

@@ -21,7 +21,7 @@ pub fn wait_for_the_redirect() {
         eprintln!("{panic}");
         std::process::abort();
     }));
-    let provider = Provider::builder("https://as.example/authorize", "https://as.example/token");
+    let provider = Provider::new("https://as.example/authorize", "https://as.example/token");
     let client = Client::builder(provider, "victim").build().unwrap();
     let mut flow = AuthFlow::new(client);
     let mut listener = Loopback::builder().bind().unwrap();

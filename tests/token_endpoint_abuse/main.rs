@@ -47,7 +47,7 @@ fn evil_tokens() -> String {
 
 /// A client with a secret, so that a request has an `Authorization` header to lose as well.
 fn client(token_endpoint: &str) -> ClientBuilder {
-    let provider = Provider::builder("https://as.example/authorize", token_endpoint);
+    let provider = Provider::new("https://as.example/authorize", token_endpoint);
     let client = Client::builder(provider.dangerously_allow_http_on_loopback(), "raw-client");
     client.secret(CLIENT_SECRET)
 }

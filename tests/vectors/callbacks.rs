@@ -40,7 +40,7 @@ enum Accepted {
 
 impl CallbackRow {
     fn waiting(&self) -> Scenario {
-        let mut provider = Provider::builder(AUTHORIZE, TOKEN);
+        let mut provider = Provider::new(AUTHORIZE, TOKEN);
         if let Some(issuer) = &self.issuer {
             provider = provider.issuer(issuer);
         }
@@ -116,7 +116,7 @@ fn callbacks() {
             (None, None, Some(reason)) => {
                 match scenario.notices()[..] {
                     [Notice::CallbackIgnored(ignored)] => {
-                        faults.same("reason", ignored.reason.as_str(), reason);
+                        faults.same("reason", ignored.reason.name(), reason);
                         faults.same("error", &ignored.error, &row.expect.error);
                     }
                     _ => faults.add(format!(

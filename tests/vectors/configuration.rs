@@ -1,8 +1,9 @@
 //! What is refused before anything is opened or sent.
 
-use authflow::{Client, Provider, spotify};
+use authflow::{Client, Provider};
 use serde::Deserialize;
 
+use super::providers::Known;
 use super::support::scenario::Scenario;
 use super::support::vectors::check;
 use super::{AUTHORIZE, ENTROPY, REDIRECT_URI, TOKEN, begin, login_url, refused};
@@ -19,17 +20,18 @@ struct RedirectRow {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum RedirectProvider {
-    Spotify,
     Custom,
     CustomLocalhost,
+    #[serde(untagged)]
+    Known(Known),
 }
 
 #[test]
 fn redirect_uris() {
     check("redirect_uris", |row: &RedirectRow, faults| {
-        let custom = Provider::builder(AUTHORIZE, TOKEN);
-        let client = match row.provider {
-            RedirectProvider::Spotify => spotify::client("client-1"),
+        let custom = Provider::new(AUTHORIZE, TOKEN);
+        let client = match &row.provider {
+            RedirectProvider::Known(known) => known.client(),
             RedirectProvider::Custom => Client::builder(custom, "client-1"),
             RedirectProvider::CustomLocalhost => {
                 Client::builder(custom.localhost_redirects(), "client-1")
@@ -65,13 +67,13 @@ enum EndpointKind {
 fn endpoints() {
     check("endpoints", |row: &EndpointRow, faults| {
         let mut provider = match row.kind {
-            EndpointKind::Authorization => Provider::builder(&row.url, TOKEN),
-            EndpointKind::Token => Provider::builder(AUTHORIZE, &row.url),
+            EndpointKind::Authorization => Provider::new(&row.url, TOKEN),
+            EndpointKind::Token => Provider::new(AUTHORIZE, &row.url),
         };
         if row.loopback_http {
             provider = provider.dangerously_allow_http_on_loopback();
         }
-        match provider.clone().build() {
+        match Client::builder(provider.clone(), "client-1").build() {
             Err(error) => {
                 faults.same("ok", false, row.ok);
                 let text = error.to_string();

@@ -6,6 +6,7 @@ mod support;
 
 mod callbacks;
 mod configuration;
+mod providers;
 mod requests;
 mod requirements;
 mod token_responses;
@@ -45,7 +46,7 @@ fn call_back(scenario: &mut Scenario, url: &str) {
 }
 
 fn client() -> ClientBuilder {
-    Client::builder(Provider::builder(AUTHORIZE, TOKEN), "client-1")
+    Client::builder(Provider::new(AUTHORIZE, TOKEN), "client-1")
 }
 
 /// All that a program might print after an event.
@@ -118,7 +119,7 @@ impl ErrorExpected {
 
 fn advice(failure: &Failure, want: Option<&str>, wait: Option<u64>, faults: &mut Faults) {
     if let Some(want) = want {
-        faults.same("what_now", failure.what_now().as_str(), want);
+        faults.same("what_now", failure.what_now().name(), want);
     }
     if let Some(wait) = wait {
         let asked = failure.retry_after().map(|wait| wait.as_secs());

@@ -31,7 +31,7 @@ enum AuthorizeExpected {
 #[test]
 fn authorize() {
     check("authorize", |row: &AuthorizeRow, faults| {
-        let provider = Provider::builder(&row.authorization_endpoint, TOKEN);
+        let provider = Provider::new(&row.authorization_endpoint, TOKEN);
         let mut client = Client::builder(provider, &row.client_id).scopes(&row.scopes);
         if let Some(secret) = &row.client_secret {
             client = client.secret(secret.as_str());
@@ -116,7 +116,7 @@ enum AuthExpected {
 #[test]
 fn client_auth() {
     check("client_auth", |row: &AuthRow, faults| {
-        let provider = Provider::builder(AUTHORIZE, TOKEN);
+        let provider = Provider::new(AUTHORIZE, TOKEN);
         let mut client = Client::builder(provider, &row.client_id);
         if let Some(secret) = &row.client_secret {
             client = client.secret(secret.as_str());

@@ -16,12 +16,13 @@ struct RequirementRow {
     later: Option<String>,
 }
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "authorize",
     "callbacks",
     "client_auth",
     "endpoints",
     "pkce",
+    "providers",
     "redirect_uris",
     "retry_after",
     "scopes",

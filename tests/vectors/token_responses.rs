@@ -50,6 +50,7 @@ enum Repair {
     StripCallback(bool),
     ErrorsArray(bool),
     BearerAlias(String),
+    ErrorCode(String, String, String),
 }
 
 impl Repair {
@@ -66,6 +67,9 @@ impl Repair {
                 RepairStep::ErrorsArray
             }
             Self::BearerAlias(name) => RepairStep::bearer_alias(name.clone()),
+            Self::ErrorCode(member, says, code) => {
+                RepairStep::error_code(member.clone(), says.clone(), code.clone())
+            }
         }
     }
 }
@@ -137,7 +141,7 @@ impl TokenRow {
 
     /// The flow just before the response.
     fn waiting(&self) -> Scenario {
-        let provider = Provider::builder(AUTHORIZE, TOKEN);
+        let provider = Provider::new(AUTHORIZE, TOKEN);
         let steps = self.repair.iter().map(Repair::step);
         let provider = steps.fold(provider, |provider, step| provider.repair(step));
         let scopes = match &self.requested_scopes {
@@ -253,7 +257,7 @@ fn tokens_arrived(want: &TokensExpected, request: &Request, scenario: &Scenario,
         return f.add("there is no usable token");
     };
     for (name, want) in &want.extra {
-        let got = token.extra::<Box<RawValue>>(name);
+        let got = token.extras().get::<Box<RawValue>>(name);
         let got = got.map(|raw| raw.get().to_owned());
         f.same(name, got.as_ref(), Some(want));
     }

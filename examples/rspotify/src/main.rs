@@ -12,7 +12,7 @@ use std::error::Error;
 use std::thread;
 
 use authflow::session::FileStore;
-use authflow::testing::{FakeProvider, Person};
+use authflow::testing::{Endpoint, FakeProvider, Person};
 use authflow::{AuthorizationUrl, Login, spotify};
 use bridge::Bridge;
 use rspotify::prelude::*;
@@ -39,7 +39,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     provider.expire_access_tokens();
     let me = bridge.call(|client| client.me())?;
     println!("After a 401 and a refresh: {:?}", me.display_name);
-    println!("Refreshes: {}", provider.token_requests().len() - 1);
+    println!(
+        "Refreshes: {}",
+        provider.requests(Endpoint::Token).len() - 1
+    );
     Ok(())
 }
 

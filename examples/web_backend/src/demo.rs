@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 
-use authflow::testing::{FakeProvider, Person, Rotation};
+use authflow::testing::{Endpoint, FakeProvider, Person, Rotation};
 use web_backend::browser::Browser;
 use web_backend::redis_server::RedisServer;
 use web_backend::{Error, balancer};
@@ -30,7 +30,7 @@ pub fn run() -> Result<(), Error> {
     println!("Two processes, one Redis, a fake provider; in front of both a balancer at {site}.\n");
     let me = format!("{site}/me");
     let refreshes = || {
-        let requests = provider.token_requests().into_iter();
+        let requests = provider.requests(Endpoint::Token).into_iter();
         let refreshes = requests.filter(|it| it.grant_type() == Some("refresh_token"));
         refreshes.count()
     };
@@ -97,7 +97,7 @@ pub fn run() -> Result<(), Error> {
     println!("  Bob: {}", name(&other.get(&me)?.body));
     println!(
         "  revocations at the provider: {}",
-        provider.revocation_requests().len()
+        provider.requests(Endpoint::Revocation).len()
     );
     Ok(())
 }

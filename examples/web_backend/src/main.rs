@@ -66,7 +66,7 @@ fn client() -> Result<(ClientBuilder, String), Error> {
     };
     let me = env::var("ME_URL")?;
     let origin = me.split('/').take(3).collect::<Vec<_>>().join("/");
-    let mut provider = Provider::builder(&authorization, env::var("TOKEN_ENDPOINT")?);
+    let mut provider = Provider::new(&authorization, env::var("TOKEN_ENDPOINT")?);
     provider = provider.api_origin(origin);
     if let Ok(revocation) = env::var("REVOCATION_ENDPOINT") {
         provider = provider.revocation_endpoint(revocation);

@@ -28,7 +28,7 @@ fn users() -> usize {
 }
 
 fn client(base: &str) -> ClientBuilder {
-    let provider = Provider::builder(format!("{base}/authorize"), format!("{base}/token"))
+    let provider = Provider::new(format!("{base}/authorize"), format!("{base}/token"))
         .dangerously_allow_http_on_loopback();
     Client::builder(provider, "client").secret("a secret")
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use authflow::Snapshot;
 use authflow::session::Store as _;
-use authflow::testing::{FakeProvider, Fault, Person, Rotation};
+use authflow::testing::{Endpoint, FakeProvider, Fault, Person, Rotation};
 use common::{Process, REUSE_DETECTION, ROTATION, count, eventually, logins, provider};
 use web_backend::browser::Browser;
 use web_backend::redis_server::RedisServer;
@@ -206,7 +206,7 @@ fn a_process_that_dies_during_a_login_costs_the_person_another_try() {
             if moment == "request sent" {
                 place
                     .provider
-                    .fault(Fault::Slow(Duration::from_millis(500)));
+                    .fault(Endpoint::Token, Fault::Slow(Duration::from_millis(500)));
                 let asking = thread::spawn(move || copy.get(&there).is_err());
                 eventually(|| count(&place.provider, "authorization_code") == 2);
                 dying.kill();
@@ -251,7 +251,7 @@ fn a_process_that_dies_during_a_refresh_loses_a_token_only_if_nobody_could_have_
         if moment == "request sent" {
             place
                 .provider
-                .fault(Fault::Slow(Duration::from_millis(500)));
+                .fault(Endpoint::Token, Fault::Slow(Duration::from_millis(500)));
             let asking = thread::spawn(move || copy.get(&url).is_err());
             eventually(|| place.refreshes() == 1);
             dying.kill();
@@ -260,7 +260,7 @@ fn a_process_that_dies_during_a_refresh_loses_a_token_only_if_nobody_could_have_
             eventually(|| {
                 place
                     .provider
-                    .token_requests()
+                    .requests(Endpoint::Token)
                     .iter()
                     .all(|it| it.status().is_some())
             });
@@ -375,7 +375,7 @@ fn a_log_out_everywhere_counts_in_all_processes_at_once() {
     assert_eq!(me(&mut phone, &place.main), is("alice"));
 
     let mut laptop = signed_in(&place, "alice");
-    let calls = place.provider.api_requests().len();
+    let calls = place.provider.requests(Endpoint::Api).len();
     phone
         .clone()
         .press(&other.site, "/log-out-everywhere")
@@ -385,9 +385,9 @@ fn a_log_out_everywhere_counts_in_all_processes_at_once() {
             assert_eq!(me(browser, process), Err(401));
         }
     }
-    assert_eq!(place.provider.api_requests().len(), calls);
+    assert_eq!(place.provider.requests(Endpoint::Api).len(), calls);
     assert!(!place.saved("alice").unwrap().has_session());
-    assert!(!place.provider.revocation_requests().is_empty());
+    assert!(!place.provider.requests(Endpoint::Revocation).is_empty());
     assert_eq!(me(&mut bob, &place.main), is("bob"));
     phone.sign_in(&other.site, "alice").unwrap();
     assert_eq!(me(&mut phone, &place.main), is("alice"));

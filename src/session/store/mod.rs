@@ -39,6 +39,8 @@ pub use redis::{RedisPendingLogins, RedisStore};
 /// - No error holds anything of a snapshot, and an error leaves what was there untouched.
 ///
 /// A snapshot is as secret as the tokens in it.
+#[doc(alias = "TokenStorage")]
+#[doc(alias = "token cache")]
 pub trait Store: Send + Sync {
     /// What was saved last, if anything.
     ///

@@ -1,7 +1,7 @@
 //! `/v1/me` and `/v1/echo`, and how the API fails.
 
 use super::*;
-use crate::testing::Fault;
+use crate::testing::{Endpoint, Fault};
 
 #[test]
 fn a_profile_has_what_spotify_documents() {
@@ -113,8 +113,8 @@ fn its_faults_come_before_the_token_and_are_its_own() {
     let provider = FakeProvider::start().unwrap();
     let (access, refresh_token) = login_over_sockets(&provider);
     let retry_after = "7".to_owned();
-    provider.api_fault(Fault::TooManyRequests { retry_after });
-    provider.api_fault_for_next(2, Fault::Empty { status: 403 });
+    provider.fault(Endpoint::Api, Fault::TooManyRequests { retry_after });
+    provider.fault_for_next(Endpoint::Api, 2, Fault::Empty { status: 403 });
     let status = |request: &str| send(&provider, request).unwrap().status;
     // Neither the token endpoint nor the consent page meets them.
     assert_eq!(status(&token_request(&refresh_form(&refresh_token))), 200);
@@ -132,13 +132,13 @@ fn its_faults_come_before_the_token_and_are_its_own() {
         headers: vec![("WWW-Authenticate".into(), "Bearer".into())],
         body: b"{}".to_vec(),
     };
-    provider.api_fault_for_next(usize::MAX, refuses);
+    provider.fault_for_next(Endpoint::Api, usize::MAX, refuses);
     for _ in 0..5 {
         assert_eq!(status(&api_request(&access)), 401);
     }
-    provider.clear_faults();
+    provider.clear_faults(Endpoint::Token);
     assert_eq!(status(&api_request(&access)), 401);
-    provider.clear_api_faults();
+    provider.clear_faults(Endpoint::Api);
     assert_eq!(status(&api_request(&access)), 200);
 }
 
@@ -146,13 +146,13 @@ fn its_faults_come_before_the_token_and_are_its_own() {
 fn its_requests_are_recorded() {
     let provider = FakeProvider::start().unwrap();
     let (access, _) = login_over_sockets(&provider);
-    provider.api_fault(Fault::DropBefore);
+    provider.fault(Endpoint::Api, Fault::DropBefore);
     assert!(send(&provider, &api_request(&access)).is_none());
     send(&provider, &api_request(&access)).unwrap();
     send(&provider, "PATCH /v1/echo?a=b HTTP/1.1\r\n\r\n").unwrap();
     send(&provider, "GET /v1 HTTP/1.1\r\n\r\n").unwrap();
 
-    let record = provider.api_requests();
+    let record = provider.requests(Endpoint::Api);
     let seen: Vec<_> = record
         .iter()
         .map(|r| (r.method(), r.path(), r.has_authorization(), r.status()))
@@ -169,7 +169,7 @@ fn its_requests_are_recorded() {
     assert_eq!(record[1].header("authorization"), Some(bearer.as_str()));
     assert_eq!(record[2].query(), "a=b");
     assert!(!format!("{record:?}").contains(&access));
-    provider.clear_api_requests();
-    assert_eq!(provider.api_requests(), []);
-    assert_eq!(provider.token_requests().len(), 1);
+    provider.clear_requests(Endpoint::Api);
+    assert_eq!(provider.requests(Endpoint::Api), []);
+    assert_eq!(provider.requests(Endpoint::Token).len(), 1);
 }

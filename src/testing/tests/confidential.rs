@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::*;
+use crate::testing::Endpoint;
 
 const BASIC: &str = "fake-client:s";
 const NO_PKCE: [(&str, &str); 2] = [("code_challenge", "-"), ("code_challenge_method", "-")];
@@ -110,7 +111,7 @@ fn an_app_token_opens_the_echo_and_nobodys_profile() {
     let request = api_request(&access).replace("/v1/me", "/v1/echo");
     assert_eq!(send(&provider, &request).unwrap().status, 200);
 
-    let record = provider.token_requests();
+    let record = provider.requests(Endpoint::Token);
     assert_eq!(record[0].grant_type(), Some("client_credentials"));
     assert_eq!(record[0].status(), Some(200));
     provider.expire_access_tokens();

@@ -3,7 +3,7 @@
 use std::sync::{Barrier, Mutex};
 
 use super::*;
-use crate::testing::{Fault, Rotation};
+use crate::testing::{Endpoint, Fault, Rotation};
 
 const CLIENTS: usize = 8;
 
@@ -92,9 +92,13 @@ fn refreshes_in_turn_keep_the_login_alive() {
 #[test]
 fn everything_at_once_comes_to_an_end() {
     let provider = rotating(true);
-    provider.fault_for_next(CLIENTS, Fault::Slow(Duration::from_millis(1)));
-    provider.api_fault_for_next(CLIENTS, Fault::Empty { status: 503 });
-    provider.revocation_fault_for_next(CLIENTS, Fault::DropAfter);
+    provider.fault_for_next(
+        Endpoint::Token,
+        CLIENTS,
+        Fault::Slow(Duration::from_millis(1)),
+    );
+    provider.fault_for_next(Endpoint::Api, CLIENTS, Fault::Empty { status: 503 });
+    provider.fault_for_next(Endpoint::Revocation, CLIENTS, Fault::DropAfter);
     together(|| {
         let (access, refresh_token) = login_over_sockets(&provider);
         send(&provider, &api_request(&access));
@@ -107,9 +111,9 @@ fn everything_at_once_comes_to_an_end() {
         send(&provider, &api_request(&access));
     });
     assert_eq!(provider.live_refresh_tokens(), 0);
-    assert_eq!(provider.token_requests().len(), 2 * CLIENTS);
-    assert_eq!(provider.api_requests().len(), 2 * CLIENTS);
-    assert_eq!(provider.revocation_requests().len(), CLIENTS);
-    let unanswered = provider.revocation_requests();
+    assert_eq!(provider.requests(Endpoint::Token).len(), 2 * CLIENTS);
+    assert_eq!(provider.requests(Endpoint::Api).len(), 2 * CLIENTS);
+    assert_eq!(provider.requests(Endpoint::Revocation).len(), CLIENTS);
+    let unanswered = provider.requests(Endpoint::Revocation);
     assert!(unanswered.iter().all(|request| request.status().is_none()));
 }

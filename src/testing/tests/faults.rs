@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use super::*;
-use crate::testing::{Fault, Rotation};
+use crate::testing::{Endpoint, Fault, Rotation};
 
 /// The reply to a request that would otherwise work, met by this fault.
 fn met(provider: &FakeProvider, fault: Fault) -> Option<Reply> {
     let (_, refresh_token) = login_over_sockets(provider);
-    provider.fault(fault);
+    provider.fault(Endpoint::Token, fault);
     send_form(provider, &refresh_form(&refresh_token))
 }
 
@@ -65,8 +65,8 @@ fn replies_that_are_no_token_answers() {
 fn a_fault_is_used_once_and_only_by_the_token_endpoint() {
     let provider = FakeProvider::start().unwrap();
     let (access, refresh_token) = login_over_sockets(&provider);
-    provider.fault(Fault::Unavailable);
-    provider.fault_for_next(2, Fault::Empty { status: 500 });
+    provider.fault(Endpoint::Token, Fault::Unavailable);
+    provider.fault_for_next(Endpoint::Token, 2, Fault::Empty { status: 500 });
     let me = format!("GET /v1/me HTTP/1.1\r\nAuthorization: Bearer {access}\r\n\r\n");
     assert_eq!(send(&provider, &me).unwrap().status, 200);
     let mut statuses = Vec::new();
@@ -79,8 +79,8 @@ fn a_fault_is_used_once_and_only_by_the_token_endpoint() {
     }
     assert_eq!(statuses, [503, 500, 500, 200]);
 
-    provider.fault_for_next(usize::MAX, Fault::Unavailable);
-    provider.clear_faults();
+    provider.fault_for_next(Endpoint::Token, usize::MAX, Fault::Unavailable);
+    provider.clear_faults(Endpoint::Token);
     assert_eq!(
         send_form(&provider, &refresh_form(&refresh_token))
             .unwrap()
@@ -94,16 +94,16 @@ fn a_slow_answer_comes_late_and_holds_up_nobody() {
     let provider = FakeProvider::start().unwrap();
     let (_, refresh_token) = login_over_sockets(&provider);
     let form = refresh_form(&refresh_token);
-    provider.fault(Fault::Slow(at(1)));
+    provider.fault(Endpoint::Token, Fault::Slow(at(1)));
     let started = Instant::now();
     let mut slow = connect(&provider);
     slow.write_all(token_request(&form).as_bytes()).unwrap();
-    while provider.token_requests().len() < 2 {
+    while provider.requests(Endpoint::Token).len() < 2 {
         thread::yield_now();
     }
     assert_eq!(send_form(&provider, &form).unwrap().status, 200);
     let statuses: Vec<_> = provider
-        .token_requests()
+        .requests(Endpoint::Token)
         .iter()
         .map(|r| r.status())
         .collect();
@@ -120,11 +120,11 @@ fn a_connection_dropped_before_leaves_the_token_alive() {
     let provider = FakeProvider::builder().rotation(rotation).start().unwrap();
     let (_, refresh_token) = login_over_sockets(&provider);
     let form = refresh_form(&refresh_token);
-    provider.fault(Fault::DropBefore);
+    provider.fault(Endpoint::Token, Fault::DropBefore);
     assert!(send_form(&provider, &form).is_none());
     assert_eq!(send_form(&provider, &form).unwrap().status, 200);
     let statuses: Vec<_> = provider
-        .token_requests()
+        .requests(Endpoint::Token)
         .iter()
         .map(|r| r.status())
         .collect();
@@ -139,7 +139,7 @@ fn a_connection_dropped_after_has_used_the_token_up() {
     let provider = FakeProvider::builder().rotation(rotation).start().unwrap();
     let (_, refresh_token) = login_over_sockets(&provider);
     let form = refresh_form(&refresh_token);
-    provider.fault(Fault::DropAfter);
+    provider.fault(Endpoint::Token, Fault::DropAfter);
     assert!(send_form(&provider, &form).is_none());
     let reply = send_form(&provider, &form).unwrap();
     assert_eq!(refused(&reply, 400), "invalid_grant: Refresh token revoked");
@@ -149,7 +149,7 @@ fn a_connection_dropped_after_has_used_the_token_up() {
 fn an_endless_body_ends_where_it_was_told_to() {
     let provider = FakeProvider::start().unwrap();
     let body = |bytes| {
-        provider.fault(Fault::Endless { bytes });
+        provider.fault(Endpoint::Token, Fault::Endless { bytes });
         let mut stream = connect(&provider);
         stream.write_all(token_request("").as_bytes()).unwrap();
         let mut all = Vec::new();

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::*;
-use crate::testing::Fault;
+use crate::testing::{Endpoint, Fault};
 
 fn port(provider: &FakeProvider) -> u16 {
     Url::parse(provider.base_url()).unwrap().port().unwrap()
@@ -53,16 +53,16 @@ fn a_redirect_uri_that_cannot_be_registered_is_an_error() {
 #[test]
 fn nobody_who_is_still_connected_holds_up_the_drop() {
     let provider = FakeProvider::start().unwrap();
-    provider.fault(Fault::Slow(Duration::MAX));
+    provider.fault(Endpoint::Token, Fault::Slow(Duration::MAX));
     let mut slow = connect(&provider);
     slow.write_all(token_request("").as_bytes()).unwrap();
     let mut silent = connect(&provider);
     let mut half = connect(&provider);
     half.write_all(b"GET / HT").unwrap();
-    while provider.token_requests().is_empty() {
+    while provider.requests(Endpoint::Token).is_empty() {
         thread::yield_now();
     }
-    provider.fault(Fault::Endless { bytes: u64::MAX });
+    provider.fault(Endpoint::Token, Fault::Endless { bytes: u64::MAX });
     let mut endless = connect(&provider);
     endless.write_all(token_request("").as_bytes()).unwrap();
     endless.read_exact(&mut [0; 100_000]).unwrap();
@@ -106,7 +106,7 @@ fn clients_that_break_off_or_break_the_rules_do_no_harm() {
     let large = token_request(&"a".repeat(100_000));
     assert_eq!(refused(&large), 413);
     assert_eq!(refused("GET / HTTP/1.1\r\n\r\n"), 200);
-    assert!(provider.token_requests().is_empty());
+    assert!(provider.requests(Endpoint::Token).is_empty());
 }
 
 #[test]
@@ -114,14 +114,14 @@ fn a_record_of_requests_is_kept_and_cleared() {
     let provider = FakeProvider::start().unwrap();
     let (_, refresh_token) = login_over_sockets(&provider);
     send_form(&provider, &refresh_form("guess"));
-    let record = provider.token_requests();
+    let record = provider.requests(Endpoint::Token);
     assert_eq!(record[0].grant_type(), Some("authorization_code"));
     assert_eq!(record[0].status(), Some(200));
     assert_eq!(record[1].parameter("refresh_token"), Some("guess"));
     assert_eq!(record[1].status(), Some(400));
     assert!(!record[1].has_authorization());
-    provider.clear_token_requests();
-    assert_eq!(provider.token_requests(), []);
+    provider.clear_requests(Endpoint::Token);
+    assert_eq!(provider.requests(Endpoint::Token), []);
 
     provider.set_expires_in(at(5));
     let reply = send_form(&provider, &refresh_form(&refresh_token)).unwrap();
@@ -145,5 +145,5 @@ fn many_people_at_once_are_served() {
             scope.spawn(|| login_over_sockets(&provider));
         }
     });
-    assert_eq!(provider.token_requests().len(), 16);
+    assert_eq!(provider.requests(Endpoint::Token).len(), 16);
 }

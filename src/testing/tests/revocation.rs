@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::*;
-use crate::testing::{Fault, Rotation};
+use crate::testing::{Endpoint, Fault, Rotation};
 
 fn revoke(server: &mut Server, more: &str) -> Reply {
     let form = format!("client_id=fake-client&{more}");
@@ -155,38 +155,41 @@ fn its_requests_are_recorded_and_its_faults_are_its_own() {
     let (access, refresh_token) = login_over_sockets(&provider);
     let form = format!("client_id=fake-client&token_type_hint=refresh_token&token={refresh_token}");
     let request = form_request("/api/revoke", &form);
-    provider.revocation_fault(Fault::Unavailable);
-    provider.revocation_fault_for_next(2, Fault::DropBefore);
+    provider.fault(Endpoint::Revocation, Fault::Unavailable);
+    provider.fault_for_next(Endpoint::Revocation, 2, Fault::DropBefore);
     let reply = send_form(&provider, &refresh_form(&refresh_token)).unwrap();
     assert_eq!(reply.status, 200);
     assert_eq!(send(&provider, &request).unwrap().status, 503);
     assert!(send(&provider, &request).is_none());
     assert_eq!(provider.live_refresh_tokens(), 1);
-    provider.clear_revocation_faults();
-    provider.fault(Fault::Unavailable);
+    provider.clear_faults(Endpoint::Revocation);
+    provider.fault(Endpoint::Token, Fault::Unavailable);
     assert_revoked(&send(&provider, &request).unwrap());
     assert_eq!(provider.live_refresh_tokens(), 0);
     let dead = send(&provider, &api_request(&access)).unwrap();
     assert_eq!(dead.status, 401);
 
-    let record = provider.revocation_requests();
+    let record = provider.requests(Endpoint::Revocation);
     let statuses: Vec<_> = record.iter().map(|request| request.status()).collect();
     assert_eq!(statuses, [Some(503), None, Some(200)]);
-    assert_eq!(record[2].token(), Some(refresh_token.as_str()));
-    assert_eq!(record[2].token_type_hint(), Some("refresh_token"));
+    assert_eq!(record[2].parameter("token"), Some(refresh_token.as_str()));
+    assert_eq!(
+        record[2].parameter("token_type_hint"),
+        Some("refresh_token")
+    );
     assert_eq!(record[2].parameter("client_id"), Some("fake-client"));
     assert!(!record[2].has_authorization());
-    assert_eq!(provider.token_requests().len(), 2);
-    provider.clear_revocation_requests();
-    assert_eq!(provider.revocation_requests(), []);
-    assert_eq!(provider.token_requests().len(), 2);
+    assert_eq!(provider.requests(Endpoint::Token).len(), 2);
+    provider.clear_requests(Endpoint::Revocation);
+    assert_eq!(provider.requests(Endpoint::Revocation), []);
+    assert_eq!(provider.requests(Endpoint::Token).len(), 2);
 }
 
 #[test]
 fn a_revocation_whose_answer_is_lost_has_happened() {
     let provider = FakeProvider::start().unwrap();
     let (_, refresh_token) = login_over_sockets(&provider);
-    provider.revocation_fault(Fault::DropAfter);
+    provider.fault(Endpoint::Revocation, Fault::DropAfter);
     let form = format!("client_id=fake-client&token={refresh_token}");
     assert!(send(&provider, &form_request("/api/revoke", &form)).is_none());
     assert_eq!(provider.live_refresh_tokens(), 0);
@@ -194,10 +197,10 @@ fn a_revocation_whose_answer_is_lost_has_happened() {
 
 #[test]
 fn the_endpoint_is_named_only_if_so_ordered() {
-    let silent = FakeProvider::start().unwrap().provider().build().unwrap();
+    let silent = FakeProvider::start().unwrap().provider().check().unwrap();
     assert!(silent.revocation_endpoint.is_none());
     let provider = FakeProvider::builder().with_revocation().start().unwrap();
-    let named = provider.provider().build().unwrap().revocation_endpoint;
+    let named = provider.provider().check().unwrap().revocation_endpoint;
     let endpoint = provider.revocation_endpoint();
     assert_eq!(endpoint, format!("{}/api/revoke", provider.base_url()));
     assert_eq!(named.unwrap().as_str(), endpoint);

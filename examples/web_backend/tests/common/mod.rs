@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use authflow::session::{RedisStore, Store, StoreError, StoreLock};
-use authflow::testing::{FakeProvider, FakeProviderBuilder, Rotation};
+use authflow::testing::{Endpoint, FakeProvider, FakeProviderBuilder, Rotation};
 use authflow::{Client, Provider, Snapshot};
 use tiny_http::Server;
 use web_backend::backend::{Backend, Config};
@@ -88,7 +88,7 @@ pub fn serve() {
     let of = |name: &str| std::env::var(name).unwrap_or_default();
     let (redis, base, moment) = (of("WEB_REDIS"), of("WEB_PROVIDER"), of("WEB_MOMENT"));
     let endpoint = |path: &str| format!("{base}{path}");
-    let provider = Provider::builder(endpoint("/authorize"), endpoint("/api/token"))
+    let provider = Provider::new(endpoint("/authorize"), endpoint("/api/token"))
         .revocation_endpoint(endpoint("/api/revoke"))
         .api_origin(&base)
         .dangerously_allow_http_on_loopback();
@@ -188,7 +188,7 @@ pub fn eventually(mut is_so: impl FnMut() -> bool) {
 
 /// How often the provider was asked for this.
 pub fn count(provider: &FakeProvider, grant_type: &str) -> usize {
-    let requests = provider.token_requests().into_iter();
+    let requests = provider.requests(Endpoint::Token).into_iter();
     let requests = requests.filter(|it| it.grant_type() == Some(grant_type));
     requests.count()
 }

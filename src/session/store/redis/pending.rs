@@ -69,7 +69,7 @@ impl RedisPendingLogins {
     /// # Errors
     /// [`StoreError`] if it can't be kept: then don't send the browser away.
     pub fn keep(&self, browser: &str, pending: &PendingLogin) -> Result<(), StoreError> {
-        let json = pending.save().to_json();
+        let json = pending.snapshot().to_json();
         let mut command = redis::cmd("SET");
         command.arg(self.key(browser)).arg(json.expose().as_bytes());
         if let Some(deadline) = pending.deadline() {
