@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     let result = match arguments.split_first() {
         None => demo::run(),
         Some((first, rest)) if first == "serve" => serve(rest),
-        Some(_) => Err("usage: web_backend [serve --redis URL --port N --public-url URL]".into()),
+        Some(_) => Err(USAGE.into()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -36,7 +36,20 @@ fn main() -> ExitCode {
     }
 }
 
+const USAGE: &str = "usage: web_backend [serve [--redis URL] [--port N] [--public-url URL] [--workers N] [--plain-cookies yes]]";
+const OPTIONS: [&str; 5] = [
+    "--redis",
+    "--port",
+    "--public-url",
+    "--workers",
+    "--plain-cookies",
+];
+
 fn serve(arguments: &[String]) -> Result<(), Error> {
+    let mut pairs = arguments.chunks(2);
+    if !pairs.all(|pair| pair.len() == 2 && OPTIONS.contains(&pair[0].as_str())) {
+        return Err(USAGE.into());
+    }
     let option = |name: &str| {
         let mut pairs = arguments.chunks_exact(2);
         pairs.find_map(|pair| (pair[0] == name).then(|| pair[1].as_str()))
@@ -59,14 +72,14 @@ fn serve(arguments: &[String]) -> Result<(), Error> {
 }
 
 fn client() -> Result<(ClientBuilder, String), Error> {
-    let (id, secret) = (env::var("CLIENT_ID")?, env::var("CLIENT_SECRET")?);
+    let (id, secret) = (variable("CLIENT_ID")?, variable("CLIENT_SECRET")?);
     let Ok(authorization) = env::var("AUTHORIZATION_ENDPOINT") else {
         let client = spotify::client(id).secret(secret);
         return Ok((client, "https://api.spotify.com/v1/me".to_owned()));
     };
-    let me = env::var("ME_URL")?;
+    let me = variable("ME_URL")?;
     let origin = me.split('/').take(3).collect::<Vec<_>>().join("/");
-    let mut provider = Provider::new(&authorization, env::var("TOKEN_ENDPOINT")?);
+    let mut provider = Provider::new(&authorization, variable("TOKEN_ENDPOINT")?);
     provider = provider.api_origin(origin);
     if let Ok(revocation) = env::var("REVOCATION_ENDPOINT") {
         provider = provider.revocation_endpoint(revocation);
@@ -77,4 +90,8 @@ fn client() -> Result<(ClientBuilder, String), Error> {
     let client = Client::builder(provider, id).secret(secret);
     let scopes = env::var("SCOPES").unwrap_or_default();
     Ok((client.scopes(scopes.split_whitespace()), me))
+}
+
+fn variable(name: &str) -> Result<String, Error> {
+    env::var(name).map_err(|_| format!("the environment has no {name}").into())
 }
