@@ -10,13 +10,14 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use authflow::loopback::Loopback;
 use support::probes::{PROBES, Probe};
 use support::process::{again, again_after, role, say};
 use support::victim::{Cost, Victim, wait_for_the_redirect};
 
 fn main() {
     match role().as_deref() {
-        Some("authflow") => return wait_for_the_redirect(),
+        Some("authflow") => return wait_for_the_redirect(Loopback::builder()),
         Some("tiny_http") => return wait_with_tiny_http(),
         Some(_) => {}
         // Thousands of connections are held, for which many systems give too few descriptors at first.

@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -13,8 +13,9 @@ use authflow::loopback::{BindError, Pages};
 use authflow::session::{Error, MemoryStore, Store as _, StoreError, StoreErrorKind, StoreLock};
 use authflow::testing::{Answer, Endpoint, FakeProvider, Fault, Person, RecordedRequest, Rotation};
 use authflow::{
-    AuthFlow, Cause, Client, ClientAuth, ConfigError, Event, Failure, Login, LoginSecrets, Phase,
-    Provider, RestoreError, Scopes, Session, State, Timestamp, TransportErrorKind, WhatNow,
+    AuthFlow, Cause, Client, ClientAuth, ClientBuilder, ConfigError, Event, Failure, Login,
+    LoginSecrets, Phase, Provider, RestoreError, Scopes, Session, State, Timestamp,
+    TransportErrorKind, WhatNow,
 };
 use support::login::{
     TestStore, counter, edited, expired, hour, json, logged_in, login, parameter, person,
@@ -288,6 +289,71 @@ fn a_port_that_is_taken_opens_no_browser_and_is_named() {
     let error = login.opener(opener).run().unwrap_err();
     assert!(error.to_string().contains(&address.to_string()), "{error}");
     assert_eq!(error.what_now(), WhatNow::Configuration);
+    assert_eq!(opened.load(Ordering::SeqCst), 0);
+}
+
+/// A client whose provider knows the redirect URI under the name `localhost`.
+fn of_localhost(port: u16) -> (FakeProvider, ClientBuilder) {
+    let provider = FakeProvider::builder()
+        .redirect_uris([format!("http://localhost:{port}/callback")])
+        .start()
+        .unwrap();
+    let rules = provider.provider().localhost_redirects();
+    let client = Client::builder(rules, provider.client_id());
+    (provider, client)
+}
+
+#[test]
+fn a_login_at_localhost_is_reached_at_either_address() {
+    let port = fixed_port();
+    let host = format!("localhost:{port}");
+    let mut addresses = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port))];
+    if TcpListener::bind("[::1]:0").is_ok() {
+        addresses.push((Ipv6Addr::LOCALHOST, port).into());
+    }
+    for address in addresses {
+        let (provider, client) = of_localhost(port);
+        let (sees, sight) = std::sync::mpsc::channel();
+        let host = host.clone();
+        let session = login(client)
+            .localhost()
+            .port(port)
+            .opener(move |url| {
+                let back = Person::redirect_for(url.as_str(), Answer::Allow).unwrap();
+                let target = back.strip_prefix(&format!("http://{host}")).unwrap();
+                let request = navigation(host, target);
+                thread::spawn(move || sees.send(ask(address, request).unwrap()));
+            })
+            .run()
+            .unwrap();
+        let page = sight.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(page.status(), 200);
+        assert!(page.body.contains("You are logged in"));
+        assert_eq!(session.state(), State::Authorized);
+        assert_eq!(provider.requests(Endpoint::Token).len(), 1);
+    }
+    // And as a browser finds it.
+    let (_provider, client) = of_localhost(port);
+    let (opener, sight) = person(Answer::Allow);
+    let login = login(client).localhost().port(port).opener(opener);
+    login.run().unwrap();
+    assert_eq!(sight.page().status(), 200);
+}
+
+#[test]
+fn localhost_is_refused_before_anything_is_bound_where_the_provider_takes_it_not() {
+    let provider = FakeProvider::start().unwrap();
+    // Were it bound, this would be the error.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let (opener, opened) = counter();
+    let login = login(provider.client()).localhost().port(port);
+    let error = login.opener(opener).run().unwrap_err();
+    assert!(
+        matches!(error, Error::Config(ConfigError::RedirectUri { .. })),
+        "{error:?}"
+    );
+    assert!(error.to_string().contains("write 127.0.0.1"), "{error}");
     assert_eq!(opened.load(Ordering::SeqCst), 0);
 }
 

@@ -5,7 +5,7 @@
 mod support;
 
 use std::io::Read as _;
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -81,6 +81,21 @@ fn fixed_port() -> u16 {
     }
 }
 
+/// A listener of the name `localhost`, and where a browser may look for it.
+fn localhost() -> (Loopback, Vec<SocketAddr>) {
+    let listener = Loopback::builder().localhost().bind().unwrap();
+    let mut addresses = vec![listener.address()];
+    if has_ipv6() {
+        addresses.push(at_ipv6(listener.address()));
+    }
+    (listener, addresses)
+}
+
+/// The same port at `[::1]`.
+fn at_ipv6(address: SocketAddr) -> SocketAddr {
+    (Ipv6Addr::LOCALHOST, address.port()).into()
+}
+
 fn has_ipv6() -> bool {
     TcpListener::bind("[::1]:0").is_ok()
 }
@@ -99,7 +114,11 @@ fn the_redirect_uri_carries_the_port_that_is_bound() {
 
 #[test]
 fn nobody_reaches_it_by_another_address_of_this_machine() {
-    let listener = listener();
+    nobody_but(listener(), &[]);
+    nobody_but(localhost().0, &[IpAddr::V6(Ipv6Addr::LOCALHOST)]);
+}
+
+fn nobody_but(listener: Loopback, own: &[IpAddr]) {
     let port = listener.address().port();
     let outside = UdpSocket::bind("0.0.0.0:0").and_then(|socket| {
         socket.connect("192.0.2.1:9")?; // sends nothing
@@ -109,10 +128,10 @@ fn nobody_reaches_it_by_another_address_of_this_machine() {
     if cfg!(target_os = "linux") {
         others.push([127, 0, 0, 2].into());
     }
-    others.retain(|ip| !ip.is_unspecified() && *ip != listener.address().ip());
     if has_ipv6() {
-        others.push("::1".parse().unwrap());
+        others.push(Ipv6Addr::LOCALHOST.into());
     }
+    others.retain(|ip| !ip.is_unspecified() && *ip != listener.address().ip() && !own.contains(ip));
     for ip in others {
         let other = TcpStream::connect_timeout(&(ip, port).into(), PATIENCE);
         assert!(other.is_err(), "{ip} answers");
@@ -132,6 +151,116 @@ fn on_ipv6_it_listens_at_the_loopback_address_and_nowhere_else() {
     );
     assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
     the_genuine_redirect_wins(listener);
+}
+
+#[test]
+fn localhost_is_served_at_either_address() {
+    let (mut listener, addresses) = localhost();
+    let port = listener.address().port();
+    assert_ne!(port, 0);
+    let host = format!("localhost:{port}");
+    assert_eq!(listener.redirect_uri(), format!("http://{host}/callback"));
+    assert_eq!(listener.address().ip(), Ipv4Addr::LOCALHOST);
+    for name in [&*host, &host.to_uppercase()] {
+        // Nobody has to wait for who is at the other.
+        let mut browsers: Vec<_> = addresses
+            .iter()
+            .map(|&address| send(address, navigation(name, GENUINE)))
+            .collect();
+        for _ in &browsers {
+            next(&mut listener).answer(Page::Success);
+        }
+        for browser in &mut browsers {
+            assert_eq!(read_reply(browser).unwrap().status(), 200);
+        }
+    }
+    drop(listener);
+    for address in addresses {
+        drop(TcpListener::bind(address).expect("the port is free"));
+    }
+}
+
+#[test]
+fn at_localhost_no_other_name_delivers() {
+    let (mut listener, addresses) = localhost();
+    let port = listener.address().port();
+    let mut refused = Vec::new();
+    for &address in &addresses {
+        for host in [
+            format!("127.0.0.1:{port}"),
+            format!("[::1]:{port}"),
+            "localhost".to_owned(),
+            format!("localhost.:{port}"),
+            format!("app.localhost:{port}"),
+            format!("localhost.evil.example:{port}"),
+            format!("evil.example:{port}"),
+        ] {
+            refused.push(send(address, navigation(host, GENUINE)));
+        }
+    }
+    let genuine = navigation(format!("localhost:{port}"), "/callback?code=last");
+    let mut last = send(addresses[0], genuine);
+    let callback = next(&mut listener);
+    assert_eq!(callback.url(), CallbackUrl::new("/callback?code=last"));
+    callback.answer(Page::Success);
+    assert_eq!(read_reply(&mut last).unwrap().status(), 200);
+    let waited = listener.receive(Duration::ZERO);
+    assert!(matches!(waited, Ok(Received::TimedOut)), "{waited:?}");
+    for client in &mut refused {
+        assert_eq!(read_reply(client).unwrap().status(), 421);
+    }
+}
+
+/// Half of `localhost` is as good as none: the browser may go to the other half.
+#[test]
+fn a_port_of_localhosts_that_is_taken_at_either_address_is_named() {
+    if !has_ipv6() {
+        println!("not tested: this needs IPv6");
+        return;
+    }
+    let port = fixed_port();
+    let v4 = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let v6 = at_ipv6(v4);
+    let bind = || Loopback::builder().localhost().port(port).bind();
+    for (taken, other) in [(v6, v4), (v4, v6)] {
+        let _other_program = TcpListener::bind(taken).unwrap();
+        let error = bind().unwrap_err();
+        let expected = BindError::Address {
+            address: taken,
+            kind: std::io::ErrorKind::AddrInUse,
+        };
+        assert_eq!(error, expected);
+        assert!(error.to_string().contains(&taken.to_string()), "{error}");
+        drop(TcpListener::bind(other).expect("nothing is kept"));
+    }
+    let _other_program = TcpListener::bind(v6).unwrap();
+    let free = fixed_port();
+    let builder = Loopback::builder().localhost().ports([port, free]);
+    assert_eq!(builder.bind().unwrap().address().port(), free);
+    // The last word counts.
+    let v4_alone = Loopback::builder().ipv6().localhost().port(port);
+    assert!(v4_alone.bind().is_err());
+}
+
+/// In the first turn, which takes only some of the crowd. Linux delivers before `send` returns.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_crowd_at_one_address_of_localhost_keeps_nobody_waiting_at_the_other() {
+    if !has_ipv6() {
+        println!("not tested: this needs IPv6");
+        return;
+    }
+    for crowded in [0, 1] {
+        let (mut listener, addresses) = localhost();
+        let host = format!("localhost:{}", listener.address().port());
+        let _crowd: Vec<_> = (0..100).map(|_| connect(addresses[crowded])).collect();
+        let mut browser = send(addresses[1 - crowded], navigation(host, GENUINE));
+        match listener.receive(Duration::ZERO).unwrap() {
+            Received::Callback(callback) => callback.answer(Page::Success),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(read_reply(&mut browser).unwrap().status(), 200);
+    }
 }
 
 #[test]

@@ -6,8 +6,10 @@
 mod support;
 
 use std::io::Write as _;
+use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 use std::process::Command;
 
+use authflow::loopback::Loopback;
 use support::probes::{PROBES, Probe, pipelined};
 use support::process::{again, again_after, role};
 use support::raw::{PATIENCE, connect, navigation, read_reply, send};
@@ -16,8 +18,10 @@ use support::victim::{Cost, Victim, wait_for_the_redirect};
 /// The role of the other process.
 #[test]
 fn victim() {
-    if role().is_some() {
-        wait_for_the_redirect();
+    match role().as_deref() {
+        Some("localhost") => wait_for_the_redirect(Loopback::builder().localhost()),
+        Some(_) => wait_for_the_redirect(Loopback::builder()),
+        None => {}
     }
 }
 
@@ -53,6 +57,12 @@ fn is_won(probe: &Probe, mut victim: Victim) {
 /// Makes the probe, sees what it costs, and then lets the redirect come.
 fn survives(probe: &Probe, command: Command) -> Cost {
     let victim = Victim::start(command);
+    let address = victim.target.address;
+    survives_at(probe, victim, address)
+}
+
+/// The same, with the redirect at this address.
+fn survives_at(probe: &Probe, mut victim: Victim, address: SocketAddr) -> Cost {
     let mut held = (probe.make)(&victim.target);
     if probe.is_forged {
         for stream in &mut held {
@@ -61,12 +71,22 @@ fn survives(probe: &Probe, command: Command) -> Cost {
         }
     }
     // Whatever came before this has been looked at once it is answered.
-    let other = navigation(victim.target.address, "/other");
+    let other = navigation(&victim.target.host, "/other");
     let _ = read_reply(&mut send(victim.target.address, other));
     let cost = victim.cost();
+    victim.target.address = address;
     is_won(probe, victim);
     drop(held);
     cost
+}
+
+/// Of many connections.
+fn is_flood(probe: &Probe) -> bool {
+    probe.name.starts_with(|c: char| c.is_ascii_digit())
+}
+
+fn has_ipv6() -> bool {
+    TcpListener::bind("[::1]:0").is_ok()
 }
 
 /// 64 connections of at most 100 KiB each, and what a program opens anyway.
@@ -96,13 +116,54 @@ fn a_program_that_may_open_few_descriptors_gives_up_its_own_first() {
     if !has_descriptors("a_program_that_may_open_few_descriptors_gives_up_its_own_first") {
         return;
     }
-    let many = |probe: &&Probe| probe.name.starts_with(|c: char| c.is_ascii_digit());
-    let probes: Vec<_> = PROBES.iter().filter(many).collect();
+    let probes: Vec<_> = PROBES.iter().filter(|probe| is_flood(probe)).collect();
     assert!(probes.len() > 5);
     for probe in probes {
         let cost = survives(probe, again_after("ulimit -n 24", "victim", "victim"));
         assert!(cost.descriptors <= 24, "{}: {cost:?}", probe.name);
     }
+}
+
+/// What floods one of the two addresses keeps nobody from the other, and all limits are for both.
+#[test]
+fn localhost_has_two_addresses_and_no_more_connections() {
+    if !has_descriptors("localhost_has_two_addresses_and_no_more_connections") {
+        return;
+    }
+    if !has_ipv6() {
+        println!("not tested: this needs IPv6");
+        return;
+    }
+    let localhost = |command: Command| {
+        let mut victim = Victim::start(command);
+        let here = victim.target.address;
+        let there = SocketAddr::new(Ipv6Addr::LOCALHOST.into(), here.port());
+        victim.target.host = format!("localhost:{}", here.port());
+        (victim, here, there)
+    };
+    let probes = PROBES.iter().filter(|probe| is_flood(probe));
+    for (number, probe) in probes.enumerate() {
+        let few = again_after("ulimit -n 24", "victim", "localhost");
+        let many = again("victim", "localhost");
+        for (command, most) in [(few, 24), (many, MOST.descriptors + 1)] {
+            let (mut victim, here, there) = localhost(command);
+            let (flooded, other) = [(here, there), (there, here)][number % 2];
+            victim.target.address = flooded;
+            let cost = survives_at(probe, victim, other);
+            assert!(cost.descriptors <= most, "{}: {cost:?}", probe.name);
+        }
+    }
+    let (victim, here, there) = localhost(again("victim", "localhost"));
+    let held: Vec<_> = (0..100)
+        .flat_map(|_| [here, there].map(|address| send(address, "GET /callb")))
+        .collect();
+    let other = navigation(&victim.target.host, "/other");
+    let reply = read_reply(&mut send(there, other)).expect("an answer");
+    assert_eq!(reply.status(), 404);
+    let cost = victim.cost();
+    assert!(cost.descriptors <= MOST.descriptors + 1, "{cost:?}");
+    is_won(&PROBES[0], victim);
+    drop(held);
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod support;
 
 use std::fs::{self, Permissions};
 use std::io::Write as _;
+use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
@@ -37,8 +38,10 @@ fn program() {
             say(landing);
         })
         .on_ignored(|ignored| say(ignored.reason.name()));
-    if role == "trusting" {
-        login = login.allow_other_users();
+    match &*role {
+        "trusting" => login = login.allow_other_users(),
+        "careful, on IPv6" => login = login.ipv6(),
+        _ => {}
     }
     say(login.run().map_or_else(
         |error| error.to_string(),
@@ -132,6 +135,23 @@ fn another_users_answer_is_ignored_though_it_has_the_state() {
         ignored.iter().all(|said| said == "another_user"),
         "{ignored:?}"
     );
+    assert!(process.wait().unwrap().success());
+}
+
+#[test]
+fn another_users_answer_is_ignored_on_ipv6_too() {
+    let tests = Everybodys::new();
+    if !has_users(&tests.1) || TcpListener::bind("[::1]:0").is_err() {
+        println!("not tested: this needs root and IPv6");
+        return;
+    }
+    let (mut process, mut said) = listen_to(tests.run("program", "careful, on IPv6", PERSON));
+    let landing = said.next().unwrap();
+    assert!(landing.starts_with("http://[::1]:"), "{landing}");
+    assert_eq!(tests.asks(&landing, OTHER), ["400"]);
+    assert_eq!(said.next().as_deref(), Some("another_user"));
+    assert_eq!(tests.asks(&landing, PERSON), ["200"]);
+    assert_eq!(said.next().as_deref(), Some("Authorized"));
     assert!(process.wait().unwrap().success());
 }
 

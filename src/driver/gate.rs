@@ -28,7 +28,8 @@ const LINGER: Duration = Duration::from_secs(1);
 const HOPE: Duration = Duration::from_secs(5);
 
 pub(super) struct Gate {
-    listener: TcpListener,
+    /// The one whose turn it is first.
+    listeners: Vec<TcpListener>,
     endpoint: RedirectionEndpoint,
     /// In the order in which they came.
     connections: Vec<Connection>,
@@ -57,12 +58,15 @@ enum Stage {
 }
 
 impl Gate {
-    pub fn new(listener: TcpListener, endpoint: RedirectionEndpoint) -> io::Result<Self> {
-        listener.set_nonblocking(true)?;
-        // `std` asks for 128. Where the system allows no more, a flood costs the browser a second.
-        let _ = SockRef::from(&listener).listen(MAX_WAITING);
+    /// All limits are for all the listeners together.
+    pub fn new(listeners: Vec<TcpListener>, endpoint: RedirectionEndpoint) -> io::Result<Self> {
+        for listener in &listeners {
+            listener.set_nonblocking(true)?;
+            // `std` asks for 128. Where the system allows no more, a flood costs the browser a second.
+            let _ = SockRef::from(listener).listen(MAX_WAITING);
+        }
         Ok(Self {
-            listener,
+            listeners,
             endpoint,
             connections: Vec::new(),
             failing_since: None,
@@ -107,16 +111,23 @@ impl Gate {
         }
     }
 
+    /// The listeners take turns, so that a flood at one keeps nobody from the other.
     fn accept(&mut self) -> Result<(), ListenError> {
         self.accepted = 0;
-        while self.accepted < MAX_ACCEPTED {
+        let mut empty = 0;
+        while self.accepted < MAX_ACCEPTED && empty < self.listeners.len() {
             // A flood of connections does not keep the browser out: of those that have not finished
             // their request, the one that came first makes room.
             if self.connections.len() >= MAX_CONNECTIONS && !self.make_room() {
                 return Ok(());
             }
-            match self.listener.accept() {
+            self.listeners.rotate_left(1);
+            let Some(listener) = self.listeners.last() else {
+                return Ok(());
+            };
+            match listener.accept() {
                 Ok((stream, peer)) => {
+                    empty = 0;
                     self.accepted += 1;
                     self.failing_since = None;
                     if peer.ip().is_loopback() && stream.set_nonblocking(true).is_ok() {
@@ -128,14 +139,14 @@ impl Gate {
                     }
                 }
                 Err(error) => match error.kind() {
-                    ErrorKind::WouldBlock => {
-                        self.failing_since = None;
-                        return Ok(());
-                    }
+                    ErrorKind::WouldBlock => empty += 1,
                     // A client that has gone already.
                     ErrorKind::ConnectionAborted
                     | ErrorKind::ConnectionReset
-                    | ErrorKind::Interrupted => self.accepted += 1,
+                    | ErrorKind::Interrupted => {
+                        empty = 0;
+                        self.accepted += 1;
+                    }
                     // No descriptors or no memory are left: our own are the first to give.
                     _ if self.make_room() => {}
                     _ => {
@@ -148,6 +159,8 @@ impl Gate {
                 },
             }
         }
+        // Not as soon as one is empty: some systems tell of a failure only where somebody waits.
+        self.failing_since = None;
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! Receives the redirect on a loopback address (RFC 8252 section 7.3).
 //!
-//! The listener is bound before the authorization URL is made, to 127.0.0.1 or `[::1]` and nothing
-//! else. Only a `GET` of the exact path with our own `Host` is handed over, and only the machine says
+//! The listener is bound before the authorization URL is made, to 127.0.0.1 or `[::1]`, to both for
+//! `localhost`, and nothing else. Only a `GET` of the exact path with our own `Host` is handed over, and only the machine says
 //! whether it is the one that is waited for; everything else gets a 4xx, and the wait goes on.
 //!
 //! Anybody on this machine can connect, and any web page can make the browser do so. So there are at
@@ -18,13 +18,13 @@
 //! wait some seconds, or to try again, and one that takes the port beforehand keeps us from binding it.
 
 use std::fmt;
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub use crate::driver::bind::{BindError, LoopbackBuilder};
 use crate::driver::gate::{self, Gate};
 pub use crate::driver::pages::{Page, Pages};
 use crate::driver::peer;
@@ -55,136 +55,10 @@ use crate::wire::callback::CallbackUrl;
 #[doc(alias = "redirect server")]
 pub struct Loopback {
     gate: Gate,
+    address: SocketAddr,
     pages: Pages,
     cancelled: Arc<AtomicBool>,
 }
-
-/// Says where to listen and what to show.
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct LoopbackBuilder {
-    ip: Option<IpAddr>,
-    ports: Vec<u16>,
-    path: String,
-    pages: Pages,
-}
-
-impl LoopbackBuilder {
-    /// Listens on `[::1]`. The default is 127.0.0.1, or `[::1]` on a machine without that.
-    pub fn ipv6(mut self) -> Self {
-        self.ip = Some(Ipv6Addr::LOCALHOST.into());
-        self
-    }
-
-    /// Listens on this port. The default is one that the system picks, which providers take that
-    /// follow RFC 8252 section 7.3 (register the redirect URI without a port).
-    pub fn port(self, port: u16) -> Self {
-        self.ports([port])
-    }
-
-    /// Listens on the first of these ports that is free.
-    pub fn ports(mut self, ports: impl IntoIterator<Item = u16>) -> Self {
-        self.ports = ports.into_iter().collect();
-        self
-    }
-
-    /// The path of the redirect URI. The default is `/callback`.
-    pub fn path(mut self, path: impl Into<String>) -> Self {
-        self.path = path.into();
-        self
-    }
-
-    /// The pages to show.
-    pub fn pages(mut self, pages: Pages) -> Self {
-        self.pages = pages;
-        self
-    }
-
-    /// Binds the listener. From here on the browser may come.
-    ///
-    /// # Errors
-    /// [`BindError`] names the address that could not be had.
-    pub fn bind(self) -> Result<Loopback, BindError> {
-        // Before anything is bound.
-        let unknown = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
-        RedirectionEndpoint::new(unknown, &*self.path)?;
-        let ports = match self.ports.as_slice() {
-            [] => &[0],
-            ports => ports,
-        };
-        let ips = match &self.ip {
-            Some(ip) => std::slice::from_ref(ip),
-            None => &[
-                IpAddr::V4(Ipv4Addr::LOCALHOST),
-                IpAddr::V6(Ipv6Addr::LOCALHOST),
-            ],
-        };
-        let mut refused = None;
-        for &ip in ips {
-            for &port in ports {
-                let address = SocketAddr::new(ip, port);
-                match TcpListener::bind(address) {
-                    Ok(listener) => return self.serve(listener, address),
-                    Err(error) => {
-                        let kind = error.kind();
-                        refused = refused.or(Some(BindError::Address { address, kind }));
-                    }
-                }
-            }
-            // The other family is for machines without this one, not for ports that are taken.
-            if !matches!(&refused, Some(BindError::Address { kind, .. })
-                if *kind == io::ErrorKind::AddrNotAvailable)
-            {
-                break;
-            }
-        }
-        Err(refused.unwrap_or(BindError::Path))
-    }
-
-    fn serve(self, listener: TcpListener, asked: SocketAddr) -> Result<Loopback, BindError> {
-        let failed = |error: io::Error| BindError::Address {
-            address: asked,
-            kind: error.kind(),
-        };
-        let address = listener.local_addr().map_err(failed)?;
-        let endpoint = RedirectionEndpoint::new(address, self.path)?;
-        Ok(Loopback {
-            gate: Gate::new(listener, endpoint).map_err(failed)?,
-            pages: self.pages,
-            cancelled: Arc::default(),
-        })
-    }
-}
-
-/// The listener could not be bound. No browser has been opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum BindError {
-    /// This address can't be had: another program has the port, or the system refuses it.
-    Address {
-        /// The address.
-        address: SocketAddr,
-        /// Why.
-        kind: io::ErrorKind,
-    },
-    /// The path is not one: write it like `/callback`.
-    Path,
-}
-
-impl fmt::Display for BindError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Address { address, kind } if *kind == io::ErrorKind::AddrInUse => write!(
-                f,
-                "another program is using {address}: end it, choose another port, or none to let the system pick"
-            ),
-            Self::Address { address, kind } => write!(f, "cannot listen on {address}: {kind}"),
-            Self::Path => f.write_str("the redirect path is not one: write it like /callback"),
-        }
-    }
-}
-
-impl std::error::Error for BindError {}
 
 /// What a wait ended with.
 #[derive(Debug)]
@@ -219,11 +93,15 @@ impl std::error::Error for ListenError {}
 impl Loopback {
     /// Begins a listener.
     pub fn builder() -> LoopbackBuilder {
-        LoopbackBuilder {
-            ip: None,
-            ports: Vec::new(),
-            path: "/callback".to_owned(),
-            pages: Pages::default(),
+        LoopbackBuilder::new()
+    }
+
+    pub(super) fn new(gate: Gate, address: SocketAddr, pages: Pages) -> Self {
+        Self {
+            gate,
+            address,
+            pages,
+            cancelled: Arc::default(),
         }
     }
 
@@ -233,10 +111,11 @@ impl Loopback {
         self.gate.endpoint().redirect_uri()
     }
 
-    /// Where it listens.
+    /// Where it listens. With [`localhost`](LoopbackBuilder::localhost) this is the address at 127.0.0.1;
+    /// the one at `[::1]` has the same port.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.gate.endpoint().address()
+        self.address
     }
 
     /// Ends a wait from another thread, now or later.

@@ -8,6 +8,8 @@
     )
 )]
 
+#[cfg(feature = "loopback")]
+mod bind;
 #[cfg(feature = "browser")]
 pub mod browser;
 #[cfg(feature = "os-rng")]

@@ -36,7 +36,8 @@ use crate::wire::endpoint::is_uri_text;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedirectionEndpoint {
-    address: SocketAddr,
+    host: String,
+    port: u16,
     path: String,
 }
 
@@ -93,9 +94,26 @@ impl RedirectionEndpoint {
     /// # Errors
     /// [`BindError::Path`] if no browser would ask for the path as it stands.
     pub fn new(address: SocketAddr, path: impl Into<String>) -> Result<Self, BindError> {
-        let path = path.into();
+        let host = match address.ip() {
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
+        };
+        Self::of(host, address.port(), path.into())
+    }
+
+    /// The endpoint of the name `localhost`, at this port. A browser may take the name for 127.0.0.1 or
+    /// `[::1]`, so listen at both, or another program that does gets the redirect.
+    /// [`LoopbackBuilder::localhost`](crate::loopback::LoopbackBuilder::localhost) says when to use it.
+    ///
+    /// # Errors
+    /// [`BindError::Path`] if no browser would ask for the path as it stands.
+    pub fn localhost(port: u16, path: impl Into<String>) -> Result<Self, BindError> {
+        Self::of("localhost".to_owned(), port, path.into())
+    }
+
+    fn of(host: String, port: u16, path: String) -> Result<Self, BindError> {
         match is_path(&path) {
-            true => Ok(Self { address, path }),
+            true => Ok(Self { host, port, path }),
             false => Err(BindError::Path),
         }
     }
@@ -103,11 +121,8 @@ impl RedirectionEndpoint {
     /// The redirect URI.
     #[must_use]
     pub fn redirect_uri(&self) -> String {
-        format!("http://{}{}", self.address, self.path)
-    }
-
-    pub(super) fn address(&self) -> SocketAddr {
-        self.address
+        let Self { host, port, path } = self;
+        format!("http://{host}:{port}{path}")
     }
 
     /// Judges all bytes that a connection has sent so far. Stricter than RFC 9112 allows a server to
@@ -188,11 +203,9 @@ impl RedirectionEndpoint {
 
     /// Against DNS rebinding: a page whose own name was made to point here sends that name.
     fn is_own(&self, host: &str) -> bool {
-        let bare = match self.address.ip() {
-            IpAddr::V4(ip) => ip.to_string(),
-            IpAddr::V6(ip) => format!("[{ip}]"),
-        };
-        host == self.address.to_string() || (self.address.port() == 80 && host == bare)
+        let authority = format!("{}:{}", self.host, self.port);
+        host.eq_ignore_ascii_case(&authority)
+            || (self.port == 80 && host.eq_ignore_ascii_case(&self.host))
     }
 }
 
@@ -343,5 +356,37 @@ mod tests {
         assert!(!is_ours("127.0.0.1:8888", "127.0.0.1"));
         assert!(!is_ours("[::1]:8888", "[::1]"));
         assert!(!is_ours("[::1]:8888", "::1:8888"));
+    }
+
+    #[test]
+    fn localhost_is_a_name_and_not_the_addresses_that_it_stands_for() {
+        let is_ours = |port: u16, host: &str| {
+            let endpoint = RedirectionEndpoint::localhost(port, "/cb").unwrap();
+            let head = format!("GET /cb HTTP/1.1\r\nHost: {host}\r\n\r\n");
+            matches!(endpoint.read(head.as_bytes()), Head::Callback(_))
+        };
+        assert!(is_ours(8888, "localhost:8888"));
+        assert!(is_ours(8888, "LocalHost:8888"));
+        assert!(is_ours(80, "localhost"));
+        assert!(is_ours(80, "localhost:80"));
+        for host in [
+            "",
+            ":8888",
+            "localhost",
+            "localhost:80",
+            "localhost:08888",
+            "localhost.:8888",
+            "localhost:8888:8888",
+            "app.localhost:8888",
+            "localhost.evil.example:8888",
+            "127.0.0.1:8888",
+            "[::1]:8888",
+        ] {
+            assert!(!is_ours(8888, host), "{host}");
+        }
+        assert_eq!(
+            RedirectionEndpoint::localhost(8888, "cb"),
+            Err(BindError::Path)
+        );
     }
 }

@@ -8,10 +8,9 @@
 //!   (personal accounts), or one organization's id or domain.
 //!   <https://learn.microsoft.com/en-us/entra/identity-platform/v2-oauth2-auth-code-flow>
 //! - Redirect URIs: `https`, or `http` on a loopback address with any port; the path has to be the
-//!   registered one, `[::1]` is not taken. The portal takes `http://localhost/callback` only;
-//!   [`Login`](crate::Login) listens on 127.0.0.1, as the page advises, so register
-//!   `http://127.0.0.1/callback` in the app's manifest. With `localhost` the program brings the callback
-//!   itself ([`Login::begin`](crate::Login::begin)).
+//!   registered one, `[::1]` is not taken. The portal takes `http://localhost/callback` only: register
+//!   that, and call [`Login::localhost`](crate::Login::localhost). The page advises 127.0.0.1, for which
+//!   `http://127.0.0.1/callback` goes into the app's manifest by hand; then nothing has to be called.
 //!   <https://learn.microsoft.com/en-us/entra/identity-platform/reply-url#localhost-exceptions>
 //! - A refresh token comes with the scope `offline_access`, which [`client`] asks for. No answer names
 //!   it, which is known here (<https://github.com/requests/requests-oauthlib/issues/507>). Write other

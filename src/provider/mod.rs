@@ -145,7 +145,9 @@ impl Provider {
     }
 
     /// Takes `http://localhost` redirect URIs too. RFC 8252 section 8.3 advises against them: the
-    /// name may resolve to somewhere else, or to another address family than the listener's.
+    /// name may resolve to somewhere else, or to another address family than the listener's. So a
+    /// listener of the program's own should be on both families, as that of
+    /// [`Login::localhost`](crate::Login::localhost) is.
     pub fn localhost_redirects(mut self) -> Self {
         self.redirects.localhost = true;
         self

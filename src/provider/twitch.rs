@@ -5,9 +5,9 @@
 //!   here. <https://dev.twitch.tv/docs/authentication/getting-tokens-oauth/>
 //! - PKCE is not supported (<https://github.com/twitchdev/issues/issues/1097>). Its parameters are sent
 //!   all the same, and ignored as RFC 6749 section 3.1 asks; the state protects the login.
-//! - Redirect URIs: exactly as registered, port included; `https`, or `http://localhost`, which
-//!   [`Login`](crate::Login) does not listen on: bring the callback yourself
-//!   ([`Login::begin`](crate::Login::begin)).
+//! - Redirect URIs: exactly as registered, port included; `https`, or `http://localhost`. For
+//!   `http://localhost:3000/callback` call [`Login::localhost`](crate::Login::localhost) and
+//!   [`Login::port`](crate::Login::port)`(3000)`.
 //! - Granted scopes come as a JSON array.
 //! - A refresh may bring a new refresh token.
 //!   <https://dev.twitch.tv/docs/authentication/refresh-tokens/>

@@ -100,6 +100,15 @@ impl Login {
         self
     }
 
+    /// Makes the redirect URI `http://localhost:PORT/path`, and listens on 127.0.0.1 and `[::1]`, for a
+    /// provider that takes nothing else and says so by
+    /// [`localhost_redirects`](crate::Provider::localhost_redirects). Others are better off without
+    /// ([`LoopbackBuilder::localhost`] says why).
+    pub fn localhost(mut self) -> Self {
+        self.listener = self.listener.localhost();
+        self
+    }
+
     /// Listens on this port, for a redirect URI that was registered with it.
     pub fn port(self, port: u16) -> Self {
         self.ports([port])
@@ -206,6 +215,8 @@ impl Login {
         if self.ignores_stored {
             session.could_save()?;
         }
+        // Whatever the port will be.
+        client.redirect_uri(&self.listener.redirect_uri()?)?;
         let listener = self.listener.bind()?;
         let redirect_uri = listener.redirect_uri();
         log::info!("a login begins, and waits at {redirect_uri}");

@@ -28,8 +28,9 @@ pub enum Answer {
 /// [`FakeProvider`](super::FakeProvider), answers the consent page's form and follows the
 /// redirect to the client.
 ///
-/// It talks to `http://127.0.0.1` and `http://[::1]` only, blocks until the page is there, and
-/// waits at most a minute for each answer.
+/// It talks to `http://127.0.0.1`, `http://[::1]` and `http://localhost` only, which is `[::1]` to it
+/// or, if nobody is there, 127.0.0.1. It blocks until the page is there, and waits at most a minute for
+/// each answer.
 ///
 /// # Errors
 ///
@@ -195,16 +196,26 @@ impl fmt::Debug for Landing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Place<'a> {
     authority: &'a str,
-    address: SocketAddr,
+    /// To be tried in this order.
+    ips: &'static [IpAddr],
+    port: u16,
     target: &'a str,
 }
+
+const IPV4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const IPV6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+const HOSTS: [(&str, &[IpAddr]); 3] = [
+    ("127.0.0.1", &[IPV4]),
+    ("[::1]", &[IPV6]),
+    ("localhost", &[IPV6, IPV4]),
+];
 
 impl<'a> Place<'a> {
     fn of(url: &'a str) -> io::Result<Self> {
         Self::parse(url).ok_or_else(|| {
             io::Error::new(
                 io::ErrorKind::InvalidInput,
-                "the person only goes to http://127.0.0.1 and http://[::1]",
+                "the person only goes to http://127.0.0.1, http://[::1] and http://localhost",
             )
         })
     }
@@ -216,14 +227,9 @@ impl<'a> Place<'a> {
         let rest = url.strip_prefix("http://")?;
         let rest = rest.split('#').next().unwrap_or_default();
         let (authority, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-        let (ip, port) = if let Some(port) = authority.strip_prefix("127.0.0.1") {
-            (IpAddr::V4(Ipv4Addr::LOCALHOST), port)
-        } else {
-            (
-                IpAddr::V6(Ipv6Addr::LOCALHOST),
-                authority.strip_prefix("[::1]")?,
-            )
-        };
+        let (ips, port) = HOSTS
+            .iter()
+            .find_map(|(host, ips)| Some((*ips, authority.strip_prefix(host)?)))?;
         let port = match port.strip_prefix(':') {
             Some(port) => port.parse().ok()?,
             None if port.is_empty() => 80,
@@ -231,7 +237,8 @@ impl<'a> Place<'a> {
         };
         Some(Self {
             authority,
-            address: SocketAddr::new(ip, port),
+            ips,
+            port,
             target,
         })
     }
@@ -252,8 +259,19 @@ impl<'a> Place<'a> {
         self.send("POST", &headers, form)
     }
 
+    fn connect(self) -> io::Result<TcpStream> {
+        let mut refused = io::ErrorKind::AddrNotAvailable.into();
+        for &ip in self.ips {
+            match TcpStream::connect_timeout(&SocketAddr::new(ip, self.port), PATIENCE) {
+                Ok(stream) => return Ok(stream),
+                Err(error) => refused = error,
+            }
+        }
+        Err(refused)
+    }
+
     fn send(self, method: &str, headers: &str, body: &str) -> io::Result<Reply> {
-        let stream = TcpStream::connect_timeout(&self.address, PATIENCE)?;
+        let stream = self.connect()?;
         let mut stream = Timed::new(&stream, PATIENCE);
         let Self {
             authority, target, ..
@@ -302,18 +320,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_person_goes_to_loopback_literals_only() {
+    fn the_person_goes_to_loopback_only() {
         let place = Place::parse("http://127.0.0.1:8/a?b#c").unwrap();
         assert_eq!((place.authority, place.target), ("127.0.0.1:8", "/a?b"));
-        assert_eq!(place.address, "127.0.0.1:8".parse().unwrap());
+        assert_eq!((place.ips, place.port), (&[IPV4][..], 8));
         let place = Place::parse("http://[::1]").unwrap();
         assert_eq!((place.authority, place.target), ("[::1]", ""));
-        assert_eq!(place.address, "[::1]:80".parse().unwrap());
+        assert_eq!((place.ips, place.port), (&[IPV6][..], 80));
+        let place = Place::parse("http://localhost:8/cb").unwrap();
+        assert_eq!((place.authority, place.target), ("localhost:8", "/cb"));
+        assert_eq!((place.ips, place.port), (&[IPV6, IPV4][..], 8));
         for no in [
             "",
             "my-app://callback",
             "https://127.0.0.1/",
-            "http://localhost/",
+            "http://localhost.evil.example/",
             "http://127.0.0.1.evil.example/",
             "http://127.0.0.1@evil.example/",
             "http://127.0.0.1:99999/",

@@ -13,6 +13,8 @@ use super::raw::{connect, navigation, send};
 #[derive(Clone, Debug)]
 pub struct Target {
     pub address: SocketAddr,
+    /// What a browser calls it.
+    pub host: String,
     pub state: String,
 }
 
@@ -20,7 +22,7 @@ impl Target {
     /// The redirect that is waited for, as the browser asks for it.
     pub fn genuine(&self) -> String {
         let target = format!("/callback?code=genuine-code&state={}", self.state);
-        navigation(self.address, &target)
+        navigation(&self.host, &target)
     }
 
     /// The same, with something about it changed.
@@ -35,7 +37,7 @@ impl Target {
     }
 
     fn host(&self) -> String {
-        format!("Host: {}\r\n", self.address)
+        format!("Host: {}\r\n", self.host)
     }
 
     fn send(&self, bytes: impl AsRef<[u8]>) -> Vec<TcpStream> {
@@ -142,7 +144,7 @@ fn trickle(target: &Target, text: &'static str, count: usize) -> Vec<TcpStream> 
 
 /// Asks all the time and never reads an answer.
 fn deaf(target: &Target) -> Vec<TcpStream> {
-    let request = navigation(target.address, "/x").repeat(64);
+    let request = navigation(&target.host, "/x").repeat(64);
     let streams: Vec<_> = (0..8).filter_map(|_| target.try_connect()).collect();
     for stream in &streams {
         let mut stream = stream.try_clone().unwrap();
@@ -175,7 +177,7 @@ fn storm(target: &Target, bytes: &'static [u8], ends: fn(TcpStream)) -> Vec<TcpS
 
 /// Callbacks of somebody who does not know the state, from several threads that hold each connection.
 fn forgers(target: &Target) -> Vec<TcpStream> {
-    let request = navigation(target.address, "/callback?code=x&state=x");
+    let request = navigation(&target.host, "/callback?code=x&state=x");
     let (at_work, is_at_work) = mpsc::channel();
     for _ in 0..4 {
         let (target, request, at_work) = (target.clone(), request.clone(), at_work.clone());
@@ -220,11 +222,9 @@ pub const PROBES: &[Probe] = &[
         Vec::new()
     }),
     probe("half a request line", |t| t.send("GET /callb")),
-    probe("a favicon", |t| {
-        t.send(navigation(t.address, "/favicon.ico"))
-    }),
+    probe("a favicon", |t| t.send(navigation(&t.host, "/favicon.ico"))),
     probe("the path without a query", |t| {
-        t.send(navigation(t.address, "/callback"))
+        t.send(navigation(&t.host, "/callback"))
     }),
     probe("Chrome's preflight for private networks", |t| {
         let asks = "Origin: https://evil.example\r\nAccess-Control-Request-Method: GET\r\n\
@@ -239,7 +239,7 @@ pub const PROBES: &[Probe] = &[
         t.send(t.changed("&state=", "&x="))
     }),
     forged("an error without a state", |t| {
-        t.send(navigation(t.address, "/callback?error=access_denied"))
+        t.send(navigation(&t.host, "/callback?error=access_denied"))
     }),
     forged("an error with another state", |t| {
         t.send(navigation(
@@ -285,7 +285,7 @@ pub const PROBES: &[Probe] = &[
         t.send_each(paths.map(|path| t.changed("/callback", path)))
     }),
     forged("an absolute target", |t| {
-        t.send(t.changed("/callback", &format!("http://{}/callback", t.address)))
+        t.send(t.changed("/callback", &format!("http://{}/callback", t.host)))
     }),
     forged("a target with a fragment", |t| {
         t.send(t.changed(" HTTP/", "#x HTTP/"))
@@ -357,13 +357,13 @@ pub const PROBES: &[Probe] = &[
         t.send(t.with_field("Expect: something else"))
     }),
     probe("an upgrade", |t| {
-        t.send(navigation(t.address, "/x").replace(
+        t.send(navigation(&t.host, "/x").replace(
             "\r\n\r\n",
             "\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
         ))
     }),
     probe("forms that a page posts", |t| {
-        let form = navigation(t.address, "/")
+        let form = navigation(&t.host, "/")
             .replacen("GET", "POST", 1)
             .replacen(
                 "\r\n\r\n",
@@ -391,7 +391,7 @@ pub const PROBES: &[Probe] = &[
         )
     }),
     probe("requests without end on one connection", |t| {
-        let request = navigation(t.address, "/x");
+        let request = navigation(&t.host, "/x");
         flood(t, "", request.as_bytes())
     }),
     // Numbers.
@@ -410,7 +410,7 @@ pub const PROBES: &[Probe] = &[
     going_on("8 who ask for ever and read nothing", deaf),
     probe("200 requests that are reset", |t| {
         for _ in 0..200 {
-            reset(send(t.address, navigation(t.address, "/x")));
+            reset(send(t.address, navigation(&t.host, "/x")));
         }
         Vec::new()
     }),
@@ -431,7 +431,7 @@ pub const PROBES: &[Probe] = &[
         storm(t, b"GET /x HTTP/1.1\r\n\r\n", reset)
     }),
     going_on("a storm of forged callbacks", |t| {
-        let request = navigation(t.address, "/callback?code=x&state=x");
+        let request = navigation(&t.host, "/callback?code=x&state=x");
         let request: &'static [u8] = request.leak().as_bytes();
         storm(t, request, |mut stream| {
             let _ = stream.read(&mut [0; 4096]);

@@ -2,6 +2,7 @@
 //! no browser would.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::panic::resume_unwind;
@@ -310,9 +311,9 @@ pub fn ask(address: SocketAddr, bytes: impl AsRef<[u8]>) -> Option<Reply> {
 }
 
 /// As a browser asks that was redirected: the whole request.
-pub fn navigation(address: SocketAddr, target: &str) -> String {
+pub fn navigation(host: impl Display, target: &str) -> String {
     format!(
-        "GET {target} HTTP/1.1\r\nHost: {address}\r\nAccept: text/html\r\n\
+        "GET {target} HTTP/1.1\r\nHost: {host}\r\nAccept: text/html\r\n\
          Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\nSec-Fetch-Site: cross-site\r\n\r\n"
     )
 }

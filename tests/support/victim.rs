@@ -8,7 +8,7 @@ use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use authflow::loopback::{Loopback, Page, Received};
+use authflow::loopback::{LoopbackBuilder, Page, Received};
 use authflow::{Action, AuthFlow, Client, Event, LoginSecrets, Provider, Timestamp, Verdict};
 
 use super::probes::Target;
@@ -16,15 +16,17 @@ use super::process::{listen_to, say};
 use super::raw::{PATIENCE, Reply, read_reply};
 
 /// The program: says where it listens, waits, and says how it ended.
-pub fn wait_for_the_redirect() {
+pub fn wait_for_the_redirect(listener: LoopbackBuilder) {
     std::panic::set_hook(Box::new(|panic| {
         eprintln!("{panic}");
         std::process::abort();
     }));
     let provider = Provider::new("https://as.example/authorize", "https://as.example/token");
-    let client = Client::builder(provider, "victim").build().unwrap();
+    let client = Client::builder(provider.localhost_redirects(), "victim")
+        .build()
+        .unwrap();
     let mut flow = AuthFlow::new(client);
-    let mut listener = Loopback::builder().bind().unwrap();
+    let mut listener = listener.bind().unwrap();
     let redirect_uri = flow
         .client()
         .redirect_uri(&listener.redirect_uri())
@@ -108,6 +110,7 @@ impl Victim {
         let (address, state) = line.split_once(' ').unwrap();
         let target = Target {
             address: address.parse().unwrap(),
+            host: address.to_owned(),
             state: state.to_owned(),
         };
         Self {

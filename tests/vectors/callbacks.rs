@@ -40,7 +40,7 @@ enum Accepted {
 
 impl CallbackRow {
     fn waiting(&self) -> Scenario {
-        let mut provider = Provider::new(AUTHORIZE, TOKEN);
+        let mut provider = Provider::new(AUTHORIZE, TOKEN).localhost_redirects();
         if let Some(issuer) = &self.issuer {
             provider = provider.issuer(issuer);
         }
