@@ -32,7 +32,8 @@
 //! # Where to read on
 //!
 //! 1. **To use it**, one of the [guides](guide): for programs with a [window](guide::desktop), a
-//!    [command line](guide::terminal), machines [without a browser](guide::headless), other
+//!    [command line](guide::terminal), machines [without a browser](guide::headless),
+//!    [web backends](guide::web_backend), [a store of your own](guide::store_of_your_own), other
 //!    [providers](guide::providers), or for those who [come from elsewhere](guide::migration).
 //! 2. **To know the parts that most programs need**: [`Login`] begins, [`Session`] goes on,
 //!    [`session::Store`] keeps, and [`WhatNow`] is what to do when something fails.
@@ -150,6 +151,7 @@
 //! | `browser` | yes | [`browser`]: opens the URL, with `open`; [`Login`] does so by itself then |
 //! | `os-rng` | yes | [`Timestamp::now`] and [`LoginSecrets::generate`], with getrandom |
 //! | `keyring` | | [`session::KeyringStore`]: the system's keyring, with `keyring-core` and no async runtime |
+//! | `redis` | | [`session::RedisStore`], [`session::RedisPendingLogins`]: for web backends, with the blocking client of `redis`, four crates |
 //! | `testing` | | [`testing`]: a fake provider, a person to click in it, and a simulator for programs of yours |
 //! | `proptest` | | [`testing::strategies`]: what property tests draw from, with proptest; brings `testing` |
 //!
@@ -180,6 +182,7 @@
         feature = "browser",
         feature = "os-rng",
         feature = "keyring",
+        feature = "redis",
         feature = "testing",
         feature = "proptest"
     )),

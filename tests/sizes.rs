@@ -149,6 +149,11 @@ fn a_session_may_go_to_any_thread() {
     assert_send_sync::<session::PendingLogin>();
     assert_send_sync::<session::Revocation>();
     assert_send_sync::<session::StoreError>();
+    #[cfg(feature = "redis")]
+    {
+        assert_send_sync::<session::RedisStore>();
+        assert_send_sync::<session::RedisPendingLogins>();
+    }
 
     // What it is told to do runs once, in its own thread.
     fn assert_sent<T: Send + Debug + 'static>() {}

@@ -14,6 +14,8 @@
 //! | a command line | [`terminal`] |
 //! | something for machines without a browser: SSH, containers, WSL | [`headless`] |
 //! | a game, or anything with an event loop of its own | [`event_loops`] |
+//! | a web backend, on one machine or on many (feature `redis`) | [`web_backend`] |
+//! | and keep logins in a database of your own | [`store_of_your_own`] |
 //! | against GitHub, Google, Microsoft, Discord, Twitch, or any other provider | [`providers`] |
 //! | tests, or a loop of your own that has to survive what networks do | [`mod@testing`] |
 //! | and want to know what is defended, and what is not | [`threat_model`] |
@@ -30,6 +32,24 @@ pub mod terminal {}
 #[cfg(all(feature = "ureq", feature = "loopback", feature = "os-rng"))]
 #[doc = include_str!("headless.md")]
 pub mod headless {}
+
+#[cfg(all(
+    feature = "ureq",
+    feature = "loopback",
+    feature = "os-rng",
+    feature = "redis"
+))]
+#[doc = include_str!("web_backend.md")]
+pub mod web_backend {}
+
+#[cfg(all(
+    feature = "ureq",
+    feature = "loopback",
+    feature = "os-rng",
+    feature = "testing"
+))]
+#[doc = include_str!("store_of_your_own.md")]
+pub mod store_of_your_own {}
 
 #[cfg(all(feature = "ureq", feature = "loopback", feature = "os-rng"))]
 #[doc = include_str!("providers.md")]

@@ -44,6 +44,8 @@ pub use pending::PendingLogin;
 #[cfg(feature = "keyring")]
 pub use store::KeyringStore;
 pub use store::{FileStore, LocalLock, MemoryStore, Store, StoreError, StoreErrorKind, StoreLock};
+#[cfg(feature = "redis")]
+pub use store::{RedisPendingLogins, RedisStore};
 pub use token::AccessToken;
 
 /// A person who is logged in. Cheap to clone; clones are the same session, on any thread.

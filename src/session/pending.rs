@@ -100,6 +100,17 @@ impl PendingLogin {
     pub fn snapshot(&self) -> Snapshot {
         self.session.lock().flow.snapshot()
     }
+
+    #[cfg(feature = "redis")]
+    pub(super) fn expects(&self, url: &CallbackUrl) -> bool {
+        self.session.expects(url)
+    }
+
+    /// When its time is over.
+    #[cfg(feature = "redis")]
+    pub(super) fn deadline(&self) -> Option<crate::time::Timestamp> {
+        self.session.waits().0
+    }
 }
 
 impl Session {

@@ -22,7 +22,7 @@ impl Server {
         match self.bearer(request, now) {
             Err(reply) => reply,
             Ok(_) if request.path == "/v1/echo" => echo(request),
-            Ok(token) => me(token),
+            Ok(token) => self.me(token),
         }
     }
 
@@ -41,38 +41,39 @@ impl Server {
             Some(token) => Ok(token),
         }
     }
-}
 
-/// Alice, with what her client was granted to see
-/// (<https://developer.spotify.com/documentation/web-api/reference/get-current-users-profile>).
-/// The links lead nowhere, so that nobody sends a token after them.
-fn me(token: &AccessToken) -> Reply {
-    if token.login.is_none() {
-        return refuse(401, "Valid user authentication required");
-    }
-    let mut me = json!({
-        "id": "alice",
-        "display_name": "Alice",
-        "type": "user",
-        "uri": "spotify:user:alice",
-        "href": "https://api.example/v1/users/alice",
-        "external_urls": {"spotify": "https://open.example/user/alice"},
-        "images": [{"url": "https://images.example/alice.jpeg", "height": 300, "width": 300}],
-        "followers": {"href": null, "total": 7},
-    });
-    if let Some(members) = me.as_object_mut() {
-        let granted = |scope| token.scope.split(' ').any(|granted| granted == scope);
-        if granted("user-read-email") {
-            members.insert("email".to_owned(), json!("alice@example.com"));
+    /// The person, with what their client was granted to see
+    /// (<https://developer.spotify.com/documentation/web-api/reference/get-current-users-profile>).
+    /// The links lead nowhere, so that nobody sends a token after them.
+    fn me(&self, token: &AccessToken) -> Reply {
+        let Some(name) = token.login.and_then(|login| self.people.get(&login)) else {
+            return refuse(401, "Valid user authentication required");
+        };
+        let (first, rest) = name.split_at(1);
+        let mut me = json!({
+            "id": name,
+            "display_name": format!("{}{rest}", first.to_uppercase()),
+            "type": "user",
+            "uri": format!("spotify:user:{name}"),
+            "href": format!("https://api.example/v1/users/{name}"),
+            "external_urls": {"spotify": format!("https://open.example/user/{name}")},
+            "images": [{"url": format!("https://images.example/{name}.jpeg"), "height": 300, "width": 300}],
+            "followers": {"href": null, "total": 7},
+        });
+        if let Some(members) = me.as_object_mut() {
+            let granted = |scope| token.scope.split(' ').any(|granted| granted == scope);
+            if granted("user-read-email") {
+                members.insert("email".to_owned(), json!(format!("{name}@example.com")));
+            }
+            if granted("user-read-private") {
+                members.insert("country".to_owned(), json!("SE"));
+                members.insert("product".to_owned(), json!("premium"));
+                let explicit = json!({"filter_enabled": false, "filter_locked": false});
+                members.insert("explicit_content".to_owned(), explicit);
+            }
         }
-        if granted("user-read-private") {
-            members.insert("country".to_owned(), json!("SE"));
-            members.insert("product".to_owned(), json!("premium"));
-            let explicit = json!({"filter_enabled": false, "filter_locked": false});
-            members.insert("explicit_content".to_owned(), explicit);
-        }
+        json_reply(200, &me)
     }
-    json_reply(200, &me)
 }
 
 /// What came, so that a test can see whether it came whole.

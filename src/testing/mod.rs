@@ -42,13 +42,14 @@
 //! | `POST /consent` | the redirect back to the client, with a code or `error=access_denied` |
 //! | `POST /api/token` | `authorization_code`, `refresh_token` and `client_credentials` grants |
 //! | `POST /api/revoke` | empty, and the token is dead (RFC 7009); Spotify has no such endpoint |
-//! | `GET /v1/me` | alice's profile, or a 401 |
+//! | `GET /v1/me` | the profile of whoever allowed it, or a 401 |
 //! | `GET`, `POST`, `PUT`, `PATCH`, `DELETE` `/v1/echo` | what came, or a 401 |
 //!
 //! # What it is not
 //!
-//! It is no server for real people: everyone is alice, there is no password and no TLS. Nothing
-//! is written to disk; dropping it ends all it knew. It has one client and one person. Where
+//! It is no server for real people: everyone is alice who does not say another name
+//! ([`Person::redirect_as`]), there is no password and no TLS. Nothing
+//! is written to disk; dropping it ends all it knew. It has one client. Where
 //! Spotify's documents are silent, the RFCs decide: a client with a secret must always present
 //! it, and a code that was asked for without a challenge is refused with a verifier.
 //! A request's body is at most 64 KiB, and has a `Content-Length`.

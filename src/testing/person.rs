@@ -79,12 +79,27 @@ impl Person {
     ///
     /// See [`Person`].
     pub fn redirect_for(url: &str, answer: Answer) -> io::Result<String> {
+        Self::sent_back(url, answer, None)
+    }
+
+    /// Says yes as somebody else than alice, of whom there may be many: the profile is theirs then. A
+    /// name is lower-case letters, digits and `-`, 64 at most. Returns where the browser is sent,
+    /// as [`redirect_for`](Self::redirect_for) does.
+    ///
+    /// # Errors
+    ///
+    /// See [`Person`].
+    pub fn redirect_as(url: &str, name: &str) -> io::Result<String> {
+        Self::sent_back(url, Answer::Allow, Some(name))
+    }
+
+    fn sent_back(url: &str, answer: Answer, name: Option<&str>) -> io::Result<String> {
         let place = Place::of(url)?;
         let page = place.get()?;
         if let Some(location) = redirect(&page) {
             return Ok(location.to_owned());
         }
-        let Some((action, form)) = filled_in(&page, answer) else {
+        let Some((action, form)) = filled_in(&page, answer, name) else {
             return Err(not_consent(&page));
         };
         let reply = place.at(&action).post(&form)?;
@@ -260,7 +275,11 @@ impl<'a> Place<'a> {
 }
 
 /// The consent page's form: where it is sent, and what.
-pub(super) fn filled_in(page: &Reply, answer: Answer) -> Option<(String, String)> {
+pub(super) fn filled_in(
+    page: &Reply,
+    answer: Answer,
+    name: Option<&str>,
+) -> Option<(String, String)> {
     let html = String::from_utf8_lossy(&page.body);
     let action = between(&html, "action=\"", "\"")?;
     let ticket = between(&html, "name=\"ticket\" value=\"", "\"")?;
@@ -268,11 +287,13 @@ pub(super) fn filled_in(page: &Reply, answer: Answer) -> Option<(String, String)
         Answer::Allow => "allow",
         Answer::Deny => "deny",
     };
-    let form = form_urlencoded::Serializer::new(String::new())
-        .append_pair("ticket", ticket)
-        .append_pair("answer", answer)
-        .finish();
-    Some((action.to_owned(), form))
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("ticket", ticket);
+    form.append_pair("answer", answer);
+    if let Some(name) = name {
+        form.append_pair("person", name);
+    }
+    Some((action.to_owned(), form.finish()))
 }
 
 pub(super) fn redirect(reply: &Reply) -> Option<&str> {

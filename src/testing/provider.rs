@@ -11,7 +11,7 @@ use super::recorded::{Endpoint, RecordedRequest};
 use super::server::Server;
 use crate::{Client, ClientBuilder, Provider};
 
-/// An authorization server with one client and one person, on a free port of `127.0.0.1`.
+/// An authorization server with one client, on a free port of `127.0.0.1`.
 ///
 /// Every control takes `&self` and may be used while requests are being answered. Dropping the
 /// provider frees the port, hangs up on whoever is still connected and ends its threads.

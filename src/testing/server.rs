@@ -63,6 +63,8 @@ pub(super) struct Ask {
 pub(super) struct Code {
     pub(super) ask: Ask,
     pub(super) issued: Duration,
+    /// Who has allowed it.
+    pub(super) person: String,
     /// The login that it was exchanged for.
     pub(super) spent: Option<u64>,
 }
@@ -96,6 +98,8 @@ pub(super) struct Server {
     pub(super) refresh_tokens: HashMap<String, RefreshToken>,
     pub(super) access_tokens: HashMap<String, AccessToken>,
     pub(super) logins: u64,
+    /// Whose login it is.
+    pub(super) people: HashMap<u64, String>,
     pub(super) token_desk: Desk,
     pub(super) revocation_desk: Desk,
     pub(super) api_desk: Desk,
@@ -111,6 +115,7 @@ impl Server {
             refresh_tokens: HashMap::new(),
             access_tokens: HashMap::new(),
             logins: 0,
+            people: HashMap::new(),
             token_desk: Desk::default(),
             revocation_desk: Desk::default(),
             api_desk: Desk::default(),
@@ -251,6 +256,11 @@ impl Server {
             Single::One("deny") => false,
             _ => return pages::error(400, "Neither allowed nor denied"),
         };
+        let person = match single(&form, "person") {
+            Single::None => "alice",
+            Single::One(name) if is_name(name) => name,
+            _ => return pages::error(400, "No such person"),
+        };
         let ticket = match single(&form, "ticket") {
             Single::One(ticket) => self.tickets.remove(ticket),
             _ => None,
@@ -268,6 +278,7 @@ impl Server {
                 Code {
                     ask,
                     issued: now,
+                    person: person.to_owned(),
                     spent: None,
                 },
             );
@@ -374,6 +385,11 @@ pub(super) fn single<'a>(pairs: &'a [(String, String)], name: &str) -> Single<'a
         (_, None) => Single::None,
         (_, Some(_)) => Single::Many,
     }
+}
+
+fn is_name(name: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    name.len() <= 64 && name.bytes().all(is_letter)
 }
 
 fn is_s256_challenge(challenge: &str) -> bool {

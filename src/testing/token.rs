@@ -116,6 +116,7 @@ impl Server {
         self.logins = self.logins.wrapping_add(1);
         let login = self.logins;
         code.spent = Some(login);
+        self.people.insert(login, code.person.clone());
         let scope = code.ask.scope.clone();
         let mut answer = self.access_token(Some(login), &scope, now);
         put(

@@ -12,6 +12,8 @@ pub mod probes;
 pub mod process;
 pub mod public;
 pub mod raw;
+#[cfg(feature = "redis")]
+pub mod redis_server;
 pub mod reply;
 pub mod scenario;
 pub mod seen;

@@ -241,6 +241,16 @@ pub fn of_the_stores(shown: &mut Shown, client: &dyn Fn() -> ClientBuilder) {
         store.save(&saved, &store.lock(PATIENCE).unwrap()).unwrap();
         shown.debug(&store);
     }
+
+    #[cfg(feature = "redis")]
+    {
+        // Nobody listens there: `tests/redis.rs` shows one that works.
+        let url = format!("redis://:{CLIENT_SECRET}@127.0.0.1:1/0");
+        let store = authflow::session::RedisStore::open(&url).unwrap();
+        shown.debug(&store);
+        shown.debug(&store.pending_logins());
+        shown.error(&store.load().unwrap_err());
+    }
 }
 
 pub fn of_the_fake_provider(shown: &mut Shown) {

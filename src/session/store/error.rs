@@ -26,6 +26,9 @@ struct Inner {
 pub enum StoreErrorKind {
     /// Somebody else held the lock all the while: a program that hangs, or a provider that is slow.
     Busy,
+    /// The lock was held for too long and is somebody else's by now. What they have saved stands; the
+    /// next call of a session takes it over.
+    Lost,
     /// The store is not there: no keyring service in this session, no home directory.
     Unavailable,
     /// It is there, but the system does not allow it, or it is no safe place for a secret.
@@ -103,9 +106,10 @@ impl StoreError {
     #[must_use]
     pub fn what_now(&self) -> WhatNow {
         match self.inner.kind {
-            StoreErrorKind::Busy | StoreErrorKind::Full | StoreErrorKind::Other => {
-                WhatNow::Retry { after: None }
-            }
+            StoreErrorKind::Busy
+            | StoreErrorKind::Lost
+            | StoreErrorKind::Full
+            | StoreErrorKind::Other => WhatNow::Retry { after: None },
             StoreErrorKind::Unavailable
             | StoreErrorKind::Refused
             | StoreErrorKind::Unreadable(_) => WhatNow::Configuration,

@@ -428,7 +428,7 @@ fn state_directory() -> Option<PathBuf> {
 }
 
 /// A name as part of a file's, on any file system: what is not `a-z`, `0-9`, `-` or `_` as `%XX`.
-fn escape(name: &str) -> String {
+pub(super) fn escape(name: &str) -> String {
     let mut escaped = String::with_capacity(name.len());
     for byte in name.bytes() {
         match byte {

@@ -6,6 +6,8 @@ mod file;
 mod keyring;
 mod memory;
 mod permissions;
+#[cfg(feature = "redis")]
+mod redis;
 
 use std::any::Any;
 use std::fmt;
@@ -19,6 +21,8 @@ pub use file::FileStore;
 #[cfg(feature = "keyring")]
 pub use keyring::KeyringStore;
 pub use memory::{LocalLock, MemoryStore};
+#[cfg(feature = "redis")]
+pub use redis::{RedisPendingLogins, RedisStore};
 
 /// Keeps one login, for every thread and process that uses it.
 ///

@@ -211,7 +211,7 @@ impl Network {
         if let Some(location) = person::redirect(&page) {
             return Some(location.to_owned());
         }
-        let (action, form) = person::filled_in(&page, answer)?;
+        let (action, form) = person::filled_in(&page, answer, None)?;
         let reply = self.server.handle(&Request::post(&action, &form), now);
         person::redirect(&reply).map(str::to_owned)
     }

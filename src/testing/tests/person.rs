@@ -117,3 +117,29 @@ fn nobody_at_the_redirect_uri_is_an_error() {
         ErrorKind::InvalidInput
     );
 }
+
+#[cfg(all(feature = "ureq", feature = "loopback", feature = "os-rng"))]
+#[test]
+fn each_person_has_a_profile_of_their_own() {
+    let provider = FakeProvider::start().unwrap();
+    let me = |name: &str| {
+        let mut pending = crate::Login::new(provider.client())
+            .begin(REDIRECT)
+            .unwrap();
+        let back = Person::redirect_as(pending.url().as_str(), name)?;
+        let session = pending.callback(crate::CallbackUrl::new(back)).unwrap();
+        session.refresh().unwrap();
+        let me: Value = session
+            .get(&provider.me_url())
+            .unwrap()
+            .read_json()
+            .unwrap();
+        Ok::<_, std::io::Error>(format!("{} {}", me["id"], me["display_name"]))
+    };
+    assert_eq!(me("bob").unwrap(), r#""bob" "Bob""#);
+    assert_eq!(me("user-17").unwrap(), r#""user-17" "User-17""#);
+    assert_eq!(me("alice").unwrap(), r#""alice" "Alice""#);
+    for name in ["<b>", "Bob", "é"] {
+        assert_eq!(me(name).unwrap_err().kind(), ErrorKind::InvalidData);
+    }
+}

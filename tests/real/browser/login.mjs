@@ -1,5 +1,7 @@
 // Signs in as a person would, in headless Chromium, and says what the client's own page looked like in the end.
 // Usage: node login.mjs oidc-provider|django|node-oauth ADDRESS allow|deny [screenshot.png]
+// ADDRESS is the server's, with a redirect_uri, or the client's own page that sends the browser there: then CLIENT
+// (environment) is the origin where the browser ends up, and THEN an address to open after that, reported as `then`.
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -44,7 +46,7 @@ if (!person) {
 }
 const executablePath = process.env.PATH.split(delimiter).map((folder) => join(folder, 'chromium')).find(existsSync);
 if (!executablePath) throw new Error('no chromium on PATH');
-const client = new URL(new URL(address).searchParams.get('redirect_uri')).origin;
+const client = new URL(process.env.CLIENT ?? new URL(address).searchParams.get('redirect_uri')).origin;
 
 // Profile, crash reports and caches go to one folder that is removed in the end.
 const home = mkdtempSync(join(tmpdir(), 'chromium-'));
@@ -71,14 +73,19 @@ try {
   await Promise.race([refused, landed, clicked.then(() => landed)]);
   await page.waitForLoadState('load');
   const { origin, pathname } = new URL(last.url());
-  console.log(JSON.stringify({
+  const landing = {
     reached: origin + pathname,
     address_bar: await page.evaluate(() => location.href),
     title: await page.title(),
     text: (await page.innerText('body')).slice(0, 500),
     status: last.status(),
     headers: await last.allHeaders(),
-  }));
+  };
+  if (process.env.THEN) {
+    await page.goto(process.env.THEN);
+    landing.then = { title: await page.title(), text: (await page.innerText('body')).slice(0, 500), status: last.status() };
+  }
+  console.log(JSON.stringify(landing));
 } catch (error) {
   console.error(`${error.message}\nstopped at ${page.url()}\n${await page.innerText('body').catch(() => '')}`.slice(0, 2000));
   process.exitCode = 1;
