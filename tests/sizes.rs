@@ -27,7 +27,7 @@ fn the_main_types_have_these_sizes() {
     assert_size::<Client>(416);
     assert_size::<Secret>(24);
     assert_size::<Timestamp>(8);
-    assert_size::<HttpRequest>(88);
+    assert_size::<HttpRequest>(96);
     assert_size::<HttpResponse>(56);
 }
 

@@ -247,6 +247,17 @@ impl Login {
         Ok(session.resumes()?.then_some(session))
     }
 
+    /// The stored login as it is, if there is one: nothing is sent, so its token may have ended, and scopes may
+    /// be missing. For a log-out, also while the provider can't be reached.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the client is not sound, [`Error::Store`] if what is stored can't be read.
+    pub fn stored(self) -> Result<Option<Session>, Error> {
+        let client = Arc::new(self.client.build()?);
+        let session = open_session(&client, self.http, self.store, false)?;
+        Ok((session.state() != State::Unauthorized).then_some(session))
+    }
+
     /// Begins a login without a listener: the program brings the callback itself. What is stored is not
     /// looked at, and replaced once the login has worked.
     ///

@@ -101,8 +101,10 @@ impl PendingLogin {
         self.session.lock().flow.snapshot()
     }
 
-    #[cfg(feature = "redis")]
-    pub(super) fn expects(&self, url: &CallbackUrl) -> bool {
+    /// Whether this is the callback that the login waits for. Nothing changes by it: it is for a store of
+    /// pending logins, which must not use one up for a callback that anybody has made up.
+    #[must_use]
+    pub fn expects(&self, url: &CallbackUrl) -> bool {
         self.session.expects(url)
     }
 

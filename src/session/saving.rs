@@ -1,18 +1,51 @@
 //! What goes into the store, what comes out of it, and which of the two counts.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::flow::State;
 use crate::flow::event::Event;
 use crate::flow::snapshot::{RestoreError, Snapshot};
-use crate::session::Session;
+use crate::flow::{AuthFlow, State};
 use crate::session::flight::{Guard, Inner, PATIENCE};
 use crate::session::hooks::News;
 use crate::session::shared::Shared;
-use crate::session::store::{StoreError, StoreErrorKind, StoreLock};
+use crate::session::store::{Store, StoreError, StoreErrorKind, StoreLock};
+use crate::session::{Error, Parts, Session};
 use crate::time::Timestamp;
 
 impl Session {
+    /// The same login, kept in this store from now on, in the place of what is there: for a backend that
+    /// knows only after the login whose tokens they are. Nothing is revoked. This session and its clones are
+    /// over then, as after a [`log_out`](Self::log_out); their store is left alone.
+    ///
+    /// # Errors
+    /// [`Error::Store`] if it can't be saved there: then this session goes on.
+    pub fn move_to(&self, store: impl Store + 'static) -> Result<Self, Error> {
+        let mut shared = self.wait(self.lock());
+        let snapshot = shared.flow.snapshot().without_login();
+        let snapshot = snapshot.of_app(self.inner.is_app);
+        let client = shared.flow.shared_client();
+        let (relocked, saved) = self.unlocked(shared, |_| {
+            let lock = store.lock(PATIENCE)?;
+            store.save(&snapshot, &lock)
+        });
+        shared = relocked;
+        saved?;
+        let flow = AuthFlow::restore(client, snapshot.clone(), Timestamp::now())
+            .map_err(|error| self.unreadable(error))?;
+        shared.flow = AuthFlow::new(flow.shared_client());
+        shared.unsaved = None;
+        shared.forget();
+        Ok(Self::new(Parts {
+            http: self.inner.http.clone(),
+            store: Arc::new(store),
+            flow,
+            stored: Some(snapshot),
+            replaces_stored: false,
+            is_app: self.inner.is_app,
+        }))
+    }
+
     /// Rehearses saving what is stored, before a refresh is sent: it may use up the stored refresh token,
     /// and what comes of it must not be lost for want of room. Whether there is room.
     pub(super) fn rehearse<'a>(

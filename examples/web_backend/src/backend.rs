@@ -10,10 +10,9 @@ use std::time::Duration;
 
 use authflow::http::Http;
 use authflow::session::{
-    Error as LoginError, MemoryStore, RedisPendingLogins, RedisStore, Revocation, Store,
-    StoreErrorKind,
+    Error as LoginError, RedisPendingLogins, RedisStore, Revocation, Store, StoreErrorKind,
 };
-use authflow::{AuthFlow, CallbackUrl, ClientBuilder, Login, Secret, Session, WhatNow};
+use authflow::{CallbackUrl, ClientBuilder, Login, Secret, Session, WhatNow};
 use tiny_http::{Method, Request, Server};
 
 use crate::browsers::{Browser, Browsers};
@@ -182,10 +181,8 @@ impl Backend {
     fn exchange(&self, request: &Request, url: CallbackUrl) -> Result<User, LoginError> {
         let step = &self.config.on_step;
         let cookie = self.cookies.get(request, "login").unwrap_or_default();
-        // Until it is known whose they are, the tokens are here only.
-        let memory = Arc::new(MemoryStore::new());
-        let login = self.login().store(Arc::clone(&memory));
-        let mut pending = self.config.pending.take(&cookie, login, &url)?;
+        // Until it is known whose they are, the tokens are in memory only.
+        let mut pending = self.config.pending.take(&cookie, self.login(), &url)?;
         step("taken");
         let session = pending.callback(url)?;
         step("exchanged");
@@ -198,14 +195,9 @@ impl Backend {
         };
         // In the place of older ones, if the user is signed in at another browser. Those are not revoked:
         // many providers would end the new ones with them.
-        let store = (self.config.stores)(&user.id);
-        let lock = store.lock(Duration::from_secs(30))?;
-        if let Some(tokens) = memory.load()? {
-            step("before the save");
-            store.save(&tokens, &lock)?;
-            step("saved");
-        }
-        drop(lock);
+        step("before the save");
+        session.move_to((self.config.stores)(&user.id))?;
+        step("saved");
         self.sessions.forget(&user.id);
         Ok(user)
     }
@@ -288,15 +280,11 @@ impl Backend {
 
     /// Forgets the user's tokens, and has the provider revoke them if it can.
     fn end(&self, browser: &Browser) -> Result<Revocation, LoginError> {
-        if let Ok(Some(session)) = self.session(browser) {
-            return session.log_out();
+        let login = self.login().store((self.config.stores)(&browser.user));
+        match login.stored()? {
+            Some(session) => session.log_out(),
+            None => Ok(Revocation::NotOffered),
         }
-        // There is no token to be had now. They are forgotten all the same.
-        let nobody = AuthFlow::new(self.config.client.clone().build()?).snapshot();
-        let store = (self.config.stores)(&browser.user);
-        let lock = store.lock(Duration::from_secs(30))?;
-        store.save(&nobody, &lock)?;
-        Ok(Revocation::NotOffered)
     }
 
     fn log_out(&self, request: &mut Request, everywhere: bool) -> Result<Reply, Error> {
