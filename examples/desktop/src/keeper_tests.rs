@@ -57,10 +57,11 @@ fn what_is_saved_is_there_the_next_time() {
     let store = Both::default();
     let mut first = keeper(&store, &client);
     assert!(first.load().unwrap().is_none());
-    assert!(is_done(&first.save(with_tokens(&client, "AT"))));
+    let given = with_tokens(&client, "AT");
+    assert!(is_done(&first.save(given.clone())));
     let stored = keeper(&store, &client).load().unwrap().unwrap();
     let tokens = |saved: Box<Snapshot>| saved.tokens(&client, Timestamp::from_millis(0)).unwrap();
-    assert_eq!(tokens(stored), tokens(with_tokens(&client, "AT")));
+    assert_eq!(tokens(stored), tokens(given));
     // The lock was given back.
     assert!(store.lock(Duration::ZERO).is_ok());
 }
