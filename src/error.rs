@@ -300,9 +300,7 @@ impl fmt::Display for WhatNow {
             }
             Self::Retry { after: None } => "try again later",
             Self::SignIn => "sign in again",
-            Self::Configuration => {
-                "check the configuration: client id, secret, redirect URI, scopes, endpoints"
-            }
+            Self::Configuration => "mend the configuration, as the error says",
             Self::Denied => "nothing to do: the person said no",
             Self::Ignore => "nothing to do: it was not meant for this login",
             Self::Bug => "report it: this should not happen",

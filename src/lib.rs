@@ -38,8 +38,9 @@
 //! 2. **To know the parts that most programs need**: [`Login`] begins, [`Session`] goes on,
 //!    [`session::Store`] keeps, and [`WhatNow`] is what to do when something fails.
 //! 3. **To drive it yourself**: the machine, right below, then [`AuthFlow`] with its table of
-//!    transitions, [`Event`], [`Action`], [`Notice`].
-//! 4. **To trust it**: [what is defended](guide::threat_model), and what is not.
+//!    transitions, [`Event`], [`Action`], [`Notice`]; then [event loops](guide::event_loops).
+//! 4. **To test your program** with it: [testing](guide::testing).
+//! 5. **To trust it**: [what is defended](guide::threat_model), and what is not.
 //!
 //! # The machine
 //!

@@ -9,6 +9,7 @@ use std::time::Duration;
 use authflow::session::{ApiRequest, ApiResponse, Error};
 use authflow::{Session, WhatNow};
 use serde_json::json as value;
+use support::directory::Directory;
 use support::login::{at_once, hour, number, server, session};
 use support::raw::{Server, json, response, tokens};
 
@@ -75,6 +76,28 @@ fn a_second_401_is_the_answer() {
     assert!(matches!(error, Error::Api { status: 401, .. }));
     assert_eq!(error.what_now(), WhatNow::SignIn);
     assert_eq!(api.requests().len(), 3);
+}
+
+#[test]
+fn a_401_while_the_store_can_not_be_read_is_the_stores_fault() {
+    let api = api("AT-1");
+    let directory = Directory::new();
+    let path = directory.store().path().to_owned();
+    let (session, store) = session(&api, hour());
+    let session = session.move_to(directory.store()).unwrap();
+    drop(store);
+    let sound = std::fs::read(&path).unwrap();
+    std::fs::write(&path, "{bad").unwrap();
+    for _ in 0..2 {
+        let error = session.get(&api.url("/me")).unwrap_err();
+        assert!(matches!(error, Error::Store(_)), "{error:?}");
+    }
+    // Once it is mended, the next call refreshes.
+    std::fs::write(&path, sound).unwrap();
+    assert_eq!(get(&session, &api.url("/me")).status(), 200);
+    let refreshes = lines(&api);
+    let refreshes = refreshes.iter().filter(|it| it.starts_with("POST"));
+    assert_eq!(refreshes.count(), 1);
 }
 
 #[test]

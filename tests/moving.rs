@@ -52,12 +52,22 @@ fn a_session_that_cannot_be_saved_there_stays() {
 }
 
 #[test]
-fn nobody_moves_as_nobody() {
+fn a_session_that_is_over_takes_nobodys_place() {
     let provider = FakeProvider::start().unwrap();
-    let (session, _) = logged_in(&provider);
-    session.log_out().unwrap();
-    let moved = session.move_to(TestStore::new()).unwrap();
-    assert!(matches!(moved.access_token(), Err(Error::SignIn(None))));
+    let (bob, bobs) = logged_in(&provider);
+    let saves = bobs.history().len();
+    let (ended, _) = logged_in(&provider);
+    ended.log_out().unwrap();
+    let (moved, _) = logged_in(&provider);
+    moved.move_to(TestStore::new()).unwrap();
+    for over in [ended, moved] {
+        assert!(matches!(
+            over.move_to(bobs.clone()),
+            Err(Error::SignIn(None))
+        ));
+    }
+    assert_eq!(bobs.history().len(), saves);
+    assert!(bob.refresh().is_ok());
 }
 
 #[test]

@@ -31,7 +31,9 @@ impl Dying {
     fn dies_at(&self, moment: &str) {
         if self.moment == moment {
             let own = std::process::id().to_string();
-            let _ = Command::new("kill").args(["-KILL", &own]).status();
+            let _ = Command::new("sh")
+                .args(["-c", r#"kill -KILL "$0""#, &own])
+                .status();
             std::thread::sleep(Duration::from_secs(60));
         }
     }

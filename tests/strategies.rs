@@ -88,7 +88,7 @@ fn what_proptest_finds_is_short() {
         prop_assert_eq!(run.flaw(), None);
         Ok(())
     };
-    let Err(TestError::Fail(_, plan)) = runner(100).run(&plans(), is_right) else {
+    let Err(TestError::Fail(_, plan)) = fixed_runner(100).run(&plans(), is_right) else {
         panic!("the bug is found");
     };
     assert_eq!(plan.provider, Behaviour::default());

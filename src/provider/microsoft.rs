@@ -31,7 +31,7 @@ use crate::wire::repair::RepairStep;
 use crate::wire::token_request::ClientAuth;
 
 /// Microsoft's endpoints and rules for a tenant: `common`, `organizations`, `consumers`, an id or a
-/// domain.
+/// domain. It stands in the endpoints' path as it is: take it from your configuration, not from a user.
 pub fn provider(tenant: &str) -> Provider {
     let endpoint = |name| format!("https://login.microsoftonline.com/{tenant}/oauth2/v2.0/{name}");
     let sign_in = |error| RepairStep::error_code("error", error, "invalid_grant");

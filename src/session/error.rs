@@ -116,7 +116,7 @@ impl fmt::Display for Error {
             Self::Store(error) => write!(f, "the saved login: {error}"),
             Self::NotSaved { error, .. } => write!(f, "the login could not be saved: {error}"),
             Self::Login(failure) => failure.fmt(f),
-            Self::SignIn(None) => f.write_str("nobody is logged in any more: sign in again"),
+            Self::SignIn(None) => f.write_str("nobody is logged in: sign in"),
             Self::SignIn(Some(failure)) => write!(f, "{failure}: sign in again"),
             Self::NotNow { failure, .. } => match failure {
                 Some(failure) => write!(f, "no valid access token now: {failure}"),

@@ -56,7 +56,7 @@ impl Session {
                 .take_if(|token| token.serial() == serial)
                 .is_some();
             if is_current {
-                shared.rejected_at = Some(Timestamp::now());
+                shared.rejected = Some((serial, Timestamp::now()));
             }
         }
         if let Some(worker) = shared.busy {

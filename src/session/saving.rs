@@ -14,14 +14,19 @@ use crate::session::{Error, Parts, Session};
 use crate::time::Timestamp;
 
 impl Session {
-    /// The same login, kept in this store from now on, in the place of what is there: for a backend that
-    /// knows only after the login whose tokens they are. Nothing is revoked. This session and its clones are
-    /// over then, as after a [`log_out`](Self::log_out); their store is left alone.
+    /// Ends this session and its clones, and hands out the one that goes on: the same login, kept in this
+    /// store from now on, in the place of what is there. For a backend that knows only after the login whose
+    /// tokens they are. Nothing is revoked, the old store is left alone, and hooks stay behind.
     ///
     /// # Errors
-    /// [`Error::Store`] if it can't be saved there: then this session goes on.
+    /// [`Error::SignIn`] if nobody is logged in here; [`Error::Store`] if it can't be saved there. Then
+    /// nothing has changed, here and there.
     pub fn move_to(&self, store: impl Store + 'static) -> Result<Self, Error> {
         let mut shared = self.wait(self.lock());
+        // What is there may be somebody else's, and is not ended by a session that is over.
+        if !shared.flow.has_session() {
+            return Err(Error::SignIn(shared.last_failure.clone().map(Box::new)));
+        }
         let snapshot = shared.flow.snapshot().without_login();
         let snapshot = snapshot.of_app(self.inner.is_app);
         let client = shared.flow.shared_client();
@@ -123,6 +128,8 @@ impl Session {
         // No login is begun in vain: a store that can't save is found out at its beginning.
         if is_there && shared.flow.state() != State::AwaitingCode {
             shared.unsaved = None;
+            // Not everything that a store's lock does when it is given back is quick.
+            let (shared, ()) = self.unlocked(shared, |_| drop(own));
             return shared;
         }
         let (mut shared, saved) = self.unlocked(shared, |inner| inner.store.save(&snapshot, lock));

@@ -42,8 +42,8 @@ pub(super) struct Shared {
     /// Why the last refresh failed, if it did, and when.
     pub(super) last_failure: Option<Failure>,
     pub(super) failed_at: Option<Timestamp>,
-    /// When the API last rejected a token.
-    pub(super) rejected_at: Option<Timestamp>,
+    /// Which token the API has rejected last, and when.
+    pub(super) rejected: Option<(TokenSerial, Timestamp)>,
     /// The token that the program was last told of, or had from the beginning.
     told: Option<TokenSerial>,
     pub(super) news: Vec<News>,
@@ -87,7 +87,7 @@ impl Shared {
             is_withheld: false,
             last_failure: None,
             failed_at: None,
-            rejected_at: None,
+            rejected: None,
             told,
             news: Vec::new(),
         }
@@ -224,7 +224,9 @@ impl Shared {
         self.token
             .as_ref()
             .filter(|token| token.serial() == serial)?;
-        let until = self.rejected_at?.saturating_add(PAUSE);
+        // If it is the same one still, no refresh has been made for it, for want of a store.
+        let (_, at) = self.rejected.filter(|(rejected, _)| *rejected != serial)?;
+        let until = at.saturating_add(PAUSE);
         (!has_come(until)).then_some(until)
     }
 
@@ -253,7 +255,7 @@ impl Shared {
         self.token = None;
         self.last_failure = None;
         self.failed_at = None;
-        self.rejected_at = None;
+        self.rejected = None;
         self.store_fault = None;
         self.is_withheld = false;
         self.news.clear();

@@ -27,9 +27,10 @@ impl CallbackUrl {
         self.0.expose()
     }
 
-    /// Just the query, without `?`, from a web framework that has taken the path off already.
+    /// Just the query, from a web framework that has taken the path off already, and mostly the `?`.
     #[must_use]
     pub fn from_query(query: &str) -> Self {
+        let query = query.strip_prefix('?').unwrap_or(query);
         Self::new(format!("?{query}"))
     }
 

@@ -13,6 +13,19 @@ const MISSING: &str =
 /// Whoever waits as long has found a hang.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// A port below those that systems hand out, so that nobody takes it while Redis is restarted.
+fn fixed_port() -> u16 {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let process = std::process::id() as usize % 300;
+    loop {
+        let port = 23_000 + process * 30 + NEXT.fetch_add(1, Ordering::SeqCst) % 30;
+        let port = u16::try_from(port).expect("a port");
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+}
+
 /// Ends when it is dropped, by its own id.
 pub struct RedisServer {
     child: Option<Child>,
@@ -54,9 +67,7 @@ impl RedisServer {
         };
         // Somebody else may take a free port before Redis does.
         for _ in 0..5 {
-            let probe = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-            let address = probe.and_then(|probe| probe.local_addr());
-            server.port = address.expect("a free port").port();
+            server.port = fixed_port();
             if server.resume() {
                 return server;
             }
@@ -74,6 +85,29 @@ impl RedisServer {
 
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
+    }
+
+    /// From here on it says nothing.
+    pub fn stop(&self) {
+        self.signal("-STOP");
+    }
+
+    pub fn go_on(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        // The shell's own `kill`: not every system has the program.
+        let id = self.id().to_string();
+        let mut shell = Command::new("sh");
+        let sent = shell
+            .args(["-c", r#"kill "$0" "$1""#, signal, &id])
+            .status();
+        assert!(sent.is_ok_and(|sent| sent.success()), "kill {signal} {id}");
     }
 
     /// Ends it as a power cut would.

@@ -73,7 +73,7 @@ pub use pending::RedisPendingLogins;
 ///
 /// - **Whoever can read this Redis can read the tokens**, and so can its files and backups. Give it a
 ///   password or an ACL (the commands are `EVAL`, `GET`, `SET`, `DEL`, `HGET`, `HSET`, `HDEL`, `HEXISTS`,
-///   `PEXPIRE`, `PERSIST`, `PING`, on keys with your prefix), a network of its own, and TLS if
+///   `PEXPIRE`, `PERSIST`, `PING`, for a database other than 0 `SELECT`, on keys with your prefix), a network of its own, and TLS if
 ///   that network is not yours alone: `rediss://…`, once your program depends on the crate `redis` with its
 ///   feature `tls-rustls` or `tls-native-tls`. To keep tokens encrypted, wrap this in a [`Store`] of
 ///   yours that [saves](Store::save) another snapshot, or use a Redis that encrypts its disk. The client's
@@ -146,8 +146,8 @@ impl RedisStore {
         }
     }
 
-    /// How long a lock lasts if its holder does not give it back. It must be longer than the answer to a
-    /// refresh may take: than the total timeout of the program's [`Http`](crate::http::Http) and two of
+    /// How long a lock lasts if its holder does not give it back. It must be at least what the answer to a
+    /// refresh may take: the total timeout of the program's [`Http`](crate::http::Http) and two of
     /// [`timeout`](Self::timeout). The default is 40 seconds, for the default of 30.
     #[must_use]
     pub fn lease(mut self, lease: Duration) -> Self {
@@ -308,10 +308,14 @@ impl Store for RedisStore {
         command.arg(millis(self.lease)).arg(millis(ENDED));
         let mut pause = Duration::from_millis(2);
         loop {
-            let before: Option<String> = self
-                .pool
-                .ask(&command)
-                .map_err(|fault| self.fault("cannot lock", &fault))?;
+            let before: Option<String> = match self.pool.ask(&command) {
+                Ok(before) => before,
+                Err(fault) => {
+                    // It may have been taken all the same, and only the answer is missing: it goes back.
+                    held.is_held = true;
+                    return Err(self.fault("cannot lock", &fault));
+                }
+            };
             if let Some(before) = before {
                 held.before = before;
                 held.is_held = true;

@@ -1,7 +1,9 @@
 //! A few connections for everybody, each with time limits.
 
+use std::error::Error;
 use std::fmt;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use redis::{Client, Cmd, Connection, ErrorKind, FromRedisValue, RedisError};
@@ -55,6 +57,10 @@ impl Pool {
     /// The answer to a command that may be carried out twice without harm. If a connection has died
     /// since it was last used, as they all do when Redis restarts, it is sent once more on a new one.
     pub(super) fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Fault> {
+        self.unless_interrupted(|| self.try_to_ask(command))
+    }
+
+    fn try_to_ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Fault> {
         let mut line = self.line()?;
         match line.ask(command) {
             Err(Fault::Redis(error)) if line.is_used && error.is_connection_dropped() => {
@@ -68,13 +74,26 @@ impl Pool {
 
     /// The answer to a command that is sent once at most, on a connection that has just been tried.
     pub(super) fn ask_once<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Fault> {
-        let mut line = self.line()?;
+        let mut line = self.unless_interrupted(|| self.line())?;
         if line.is_used && line.ask::<String>(&redis::cmd("PING")).is_err() {
             drop(line);
             self.forget();
-            line = self.line()?;
+            line = self.unless_interrupted(|| self.line())?;
         }
         line.ask(command)
+    }
+
+    /// Again, if nothing but a signal came in between: on Linux it ends a read that has a time limit, also
+    /// when a process is stopped and goes on.
+    fn unless_interrupted<T>(&self, attempt: impl Fn() -> Result<T, Fault>) -> Result<T, Fault> {
+        let start = Instant::now();
+        loop {
+            match attempt() {
+                Err(Fault::Redis(error))
+                    if is_interrupted(&error) && start.elapsed() < self.timeout => {}
+                result => return result,
+            }
+        }
     }
 
     /// A connection, used or new.
@@ -121,6 +140,13 @@ impl Pool {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn is_interrupted(error: &RedisError) -> bool {
+    let source = error.source();
+    let source = source.and_then(|source| source.downcast_ref::<Arc<dyn Error + Send + Sync>>());
+    let fault = source.and_then(|source| source.downcast_ref::<io::Error>());
+    fault.is_some_and(|fault| fault.kind() == io::ErrorKind::Interrupted)
 }
 
 /// A connection of the pool's, which goes back to it if it is good for more.
