@@ -126,7 +126,9 @@ impl Options {
     fn any(self, authorize: &str, token: &str) -> Result<Config, String> {
         let id = self.client_id.clone().ok_or("--client-id is missing")?;
         let me = self.me.clone().ok_or("--me is missing")?;
-        let mut provider = Provider::new(authorize, token);
+        let api = url::Url::parse(&me).map_err(|error| format!("--me: {error}"))?;
+        let mut provider =
+            Provider::new(authorize, token).api_origin(api.origin().ascii_serialization());
         if let Some(revoke) = &self.revoke {
             provider = provider.revocation_endpoint(revoke);
         }
@@ -182,8 +184,13 @@ impl Options {
             Some(path) => Box::new(FileStore::at(path)),
             None => store,
         };
+        let client = client.build().map_err(|error| error.to_string())?;
+        // The token goes to the provider's API only.
+        let me_url = client
+            .api_url(&me_url)
+            .ok_or("--me is not on the provider's API")?;
         Ok(Config {
-            client: Arc::new(client.build().map_err(|error| error.to_string())?),
+            client: Arc::new(client),
             me_url,
             store,
             port: self.port,

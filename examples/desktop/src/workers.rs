@@ -16,6 +16,9 @@ use crate::api;
 use crate::jobs::{Job, Report};
 use crate::keeper::Keeper;
 
+/// Browsers that wait for their page at a time.
+const MOST_BROWSERS: usize = 32;
+
 /// Takes jobs and sets threads to work on them.
 pub struct Workers {
     shared: Arc<Shared>,
@@ -200,6 +203,10 @@ impl Shared {
         while let Ok(received) = listener.receive(Duration::from_secs(60)) {
             match received {
                 Received::Callback(browser) if browser.is_of_another_user() => {
+                    browser.answer(Page::NotOurs);
+                }
+                // Far more than a browser opens: somebody on this machine makes them up.
+                Received::Callback(browser) if self.lock_browsers().len() >= MOST_BROWSERS => {
                     browser.answer(Page::NotOurs);
                 }
                 Received::Callback(browser) => {

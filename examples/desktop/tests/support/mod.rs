@@ -342,7 +342,9 @@ impl<'a> App<'a> {
 
     pub fn press_close(&self) {
         let key = ["windowfocus", "--sync", &self.window, "key", "ctrl+q"];
-        self.desk.run("xdotool", &key);
+        // It waits for the focus, for ever if there is none to be had.
+        self.desk
+            .run("timeout", &[&["30", "xdotool"], &key[..]].concat());
     }
 
     pub fn has_ended(mut self) {
