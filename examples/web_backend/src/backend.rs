@@ -5,7 +5,6 @@
 //! it has open, and those are only ever used for a browser that Redis has just vouched for.
 
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use authflow::http::Http;
@@ -13,10 +12,11 @@ use authflow::session::{
     Error as LoginError, RedisPendingLogins, RedisStore, Revocation, Store, StoreErrorKind,
 };
 use authflow::{CallbackUrl, ClientBuilder, Login, Secret, Session, WhatNow};
-use tiny_http::{Method, Request, Server};
 
 use crate::browsers::{Browser, Browsers};
-use crate::reply::{Cookies, Reply, field, redirect, reply, send};
+use crate::front::Front;
+use crate::reply::{Cookies, Reply, redirect, reply};
+use crate::request::Request;
 use crate::sessions::Sessions;
 use crate::{Error, page, random};
 
@@ -95,42 +95,31 @@ impl Backend {
         })
     }
 
-    /// Serves until the server is unblocked as often as there are workers.
-    pub fn serve(self, server: &Server) {
-        thread::scope(|scope| {
-            for _ in 0..self.config.workers.max(1) {
-                scope.spawn(|| {
-                    while let Ok(request) = server.recv() {
-                        self.answer(request);
-                    }
-                });
-            }
-        });
+    /// Serves for as long as the process runs.
+    pub fn serve(&self, front: &Front) {
+        front.serve(self.config.workers, |request| self.answer(request));
     }
 
-    fn answer(&self, mut request: Request) {
-        let reply = self.route(&mut request).unwrap_or_else(|error| {
+    fn answer(&self, request: &Request) -> Reply {
+        self.route(request).unwrap_or_else(|error| {
             // For whoever runs this; the person is told less.
-            eprintln!("{}: {error}", request.method());
+            eprintln!("{}: {error}", request.method);
             page::trouble(
                 503,
                 "Not now",
                 "Something of ours does not work. Try again soon.",
             )
-        });
-        let _ = send(request, reply);
+        })
     }
 
-    fn route(&self, request: &mut Request) -> Result<Reply, Error> {
-        let url = request.url().to_owned();
-        let (path, query) = url.split_once('?').unwrap_or((&url, ""));
-        match (request.method(), path) {
-            (Method::Get, "/") => Ok(page::home(self.browser(request)?.as_ref())),
-            (Method::Get, "/login") => self.begin(),
-            (Method::Get, "/callback") => self.finish(request, query),
-            (Method::Get, "/me") => self.me(request),
-            (Method::Post, "/log-out") => self.log_out(request, false),
-            (Method::Post, "/log-out-everywhere") => self.log_out(request, true),
+    fn route(&self, request: &Request) -> Result<Reply, Error> {
+        match (request.method.as_str(), request.path.as_str()) {
+            ("GET", "/") => Ok(page::home(self.browser(request)?.as_ref())),
+            ("GET", "/login") => self.begin(),
+            ("GET", "/callback") => self.finish(request),
+            ("GET", "/me") => self.me(request),
+            ("POST", "/log-out") => self.log_out(request, false),
+            ("POST", "/log-out-everywhere") => self.log_out(request, true),
             _ => Ok(page::trouble(404, "Nothing here", "There is no such page.")),
         }
     }
@@ -154,8 +143,8 @@ impl Backend {
         Ok(reply)
     }
 
-    fn finish(&self, request: &Request, query: &str) -> Result<Reply, Error> {
-        let url = CallbackUrl::from_query(query);
+    fn finish(&self, request: &Request) -> Result<Reply, Error> {
+        let url = CallbackUrl::from_query(&request.query);
         match self.exchange(request, url) {
             Ok(user) => self.welcome(request, &user),
             Err(error) => {
@@ -257,7 +246,7 @@ impl Backend {
             Ok(None) => LoginError::SignIn(None),
             Err(error) => error,
         };
-        eprintln!("{}: {error}", request.url());
+        eprintln!("{:?}: {error}", request.path);
         Ok(match error.what_now() {
             WhatNow::SignIn => {
                 self.sessions.forget(&browser.user);
@@ -287,12 +276,12 @@ impl Backend {
         }
     }
 
-    fn log_out(&self, request: &mut Request, everywhere: bool) -> Result<Reply, Error> {
+    fn log_out(&self, request: &Request, everywhere: bool) -> Result<Reply, Error> {
         let mut reply = redirect("/");
         let Some(browser) = self.browser(request)? else {
             return Ok(reply);
         };
-        let csrf = Secret::from(field(request, "csrf").unwrap_or_default());
+        let csrf = Secret::from(request.field("csrf").unwrap_or_default());
         if csrf != Secret::from(browser.csrf.as_str()) {
             return Ok(page::trouble(
                 403,

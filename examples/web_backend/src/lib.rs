@@ -8,8 +8,10 @@ pub mod backend;
 pub mod balancer;
 pub mod browser;
 pub mod browsers;
+pub mod front;
 mod page;
 pub mod reply;
+pub mod request;
 pub mod sessions;
 
 /// Of the library's own tests: a Redis that ends with whoever started it.

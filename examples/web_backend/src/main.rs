@@ -16,9 +16,9 @@ use std::env;
 use std::process::ExitCode;
 
 use authflow::{Client, ClientBuilder, Provider, spotify};
-use tiny_http::Server;
 use web_backend::Error;
 use web_backend::backend::{Backend, Config};
+use web_backend::front::Front;
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = env::args().skip(1).collect();
@@ -56,8 +56,8 @@ fn serve(arguments: &[String]) -> Result<(), Error> {
     };
     let redis = option("--redis").unwrap_or("redis://127.0.0.1:6379/0");
     let port: u16 = option("--port").unwrap_or("8080").parse()?;
-    let server = Server::http(("127.0.0.1", port))?;
-    let address = server.server_addr();
+    let front = Front::bind(("127.0.0.1", port))?;
+    let address = front.address()?;
     let own = format!("http://{address}");
     let public_url = option("--public-url").unwrap_or(&own);
     let (client, me) = client()?;
@@ -67,7 +67,7 @@ fn serve(arguments: &[String]) -> Result<(), Error> {
     }
     config.plain_cookies = option("--plain-cookies") == Some("yes");
     println!("listening at http://{address}");
-    Backend::new(config)?.serve(&server);
+    Backend::new(config)?.serve(&front);
     Ok(())
 }
 

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use authflow::session::{RedisStore, Store, StoreError, StoreLock};
 use authflow::testing::{Endpoint, FakeProvider, FakeProviderBuilder, Rotation};
 use authflow::{Client, Provider, Snapshot};
-use tiny_http::Server;
 use web_backend::backend::{Backend, Config};
+use web_backend::front::Front;
 use web_backend::redis_server::RedisServer;
 
 /// Whoever waits as long has found a hang.
@@ -92,8 +92,8 @@ pub fn serve() {
         .api_origin(&base)
         .dangerously_allow_http_on_loopback();
     let client = Client::builder(provider, "fake-client").secret("a secret");
-    let server = Server::http("127.0.0.1:0").unwrap();
-    let own = format!("http://{}", server.server_addr());
+    let front = Front::bind("127.0.0.1:0").unwrap();
+    let own = format!("http://{}", front.address().unwrap());
     let public_url = Some(of("WEB_PUBLIC_URL")).filter(|url| !url.is_empty());
     let public_url = public_url.as_ref().unwrap_or(&own);
     let mut config = Config::new(client, &endpoint("/v1/me"), public_url, &redis).unwrap();
@@ -109,7 +109,7 @@ pub fn serve() {
     });
     config.on_step = Box::new(move |step| reached(&moment, step));
     println!("> {own}");
-    Backend::new(config).unwrap().serve(&server);
+    Backend::new(config).unwrap().serve(&front);
 }
 
 /// A process of the backend, which ends when this is dropped.
