@@ -15,7 +15,7 @@ use authflow::{CallbackUrl, ClientBuilder, Login, Secret, Session, WhatNow};
 
 use crate::browsers::{Browser, Browsers};
 use crate::front::Front;
-use crate::reply::{Cookies, Reply, add, redirect, reply};
+use crate::reply::{Cookies, Reply, redirect, reply};
 use crate::request::Request;
 use crate::sessions::Sessions;
 use crate::turns::Turns;
@@ -274,7 +274,7 @@ impl Backend {
             return Ok(page::trouble(401, "Who are you?", "Sign in first."));
         };
         let Some(_turn) = self.turns.take(&browser.user) else {
-            return Ok(too_many());
+            return Ok(page::too_many());
         };
         let mut answer = self.ask_me(&browser);
         // Whoever stalled takes over what somebody else has saved meanwhile.
@@ -339,12 +339,16 @@ impl Backend {
         }
         if everywhere {
             let Some(_turn) = self.turns.take(&browser.user) else {
-                return Ok(too_many());
+                return Ok(page::too_many());
             };
             if is_here {
                 // First the browsers: from here on no process serves any of them.
                 self.browsers.sign_out_everywhere(&browser)?;
                 (self.config.on_step)("signed out");
+            }
+            // Done already, or somebody has signed in again, whose tokens these are.
+            if self.ending(request)?.is_none() {
+                return Ok(reply);
             }
             let ended = self.end(&browser);
             self.sessions.forget(&browser.user);
@@ -367,12 +371,6 @@ impl Backend {
         self.cookies.clear(&mut reply, "session");
         Ok(reply)
     }
-}
-
-fn too_many() -> Reply {
-    let mut reply = page::trouble(429, "One after the other", "Try again in a moment.");
-    add(&mut reply, "Retry-After", "1");
-    reply
 }
 
 fn agent() -> ureq::Agent {

@@ -110,12 +110,15 @@ impl Browsers {
     }
 
     /// Signs the browser's user out at all browsers, in all processes, now. Their tokens are to be ended next.
+    /// A Redis that is full does it, too.
     pub fn sign_out_everywhere(&self, browser: &Browser) -> Result<(), Error> {
-        let mut set = redis::cmd("SET");
-        set.arg(self.ending(&browser.user)).arg(&browser.generation);
-        self.ask::<redis::Value>(set.arg("EX").arg(LIFE))?;
-        let mut delete = redis::cmd("DEL");
-        self.ask::<i64>(delete.arg(self.user(&browser.user)))?;
+        const RENAME: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then \
+            redis.call('RENAME', KEYS[1], KEYS[2]) end return 0";
+        let mut rename = redis::cmd("EVAL");
+        rename.arg(RENAME).arg(2);
+        rename.arg(self.user(&browser.user));
+        rename.arg(self.ending(&browser.user));
+        self.ask::<i64>(rename.arg(&browser.generation))?;
         Ok(())
     }
 

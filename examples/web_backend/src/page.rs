@@ -1,7 +1,7 @@
 //! The pages: static text around escaped values.
 
 use crate::browsers::Browser;
-use crate::reply::{Reply, reply};
+use crate::reply::{Reply, add, reply};
 
 const STYLE: &str = "body{font:1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:4rem auto;\
 padding:0 1rem;color:#222;background:#fafafa}h1{font-size:1.4rem}a,button{font:inherit;\
@@ -30,6 +30,12 @@ pub fn half_out(status: u16, browser: &Browser) -> Reply {
         form(browser, "/log-out-everywhere", "Try again"),
     );
     page(status, "You are signed out everywhere", &body)
+}
+
+pub fn too_many() -> Reply {
+    let mut reply = trouble(429, "One after the other", "Try again in a moment.");
+    add(&mut reply, "Retry-After", "1");
+    reply
 }
 
 fn form(browser: &Browser, path: &str, text: &str) -> String {
