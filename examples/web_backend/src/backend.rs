@@ -5,7 +5,6 @@
 //! it has open, and those are only ever used for a browser that Redis has just vouched for.
 
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use authflow::http::Http;
@@ -13,12 +12,14 @@ use authflow::session::{
     Error as LoginError, RedisPendingLogins, RedisStore, Revocation, Store, StoreErrorKind,
 };
 use authflow::{CallbackUrl, ClientBuilder, Login, Secret, Session, WhatNow};
-use tiny_http::{Method, Request, Server};
 
 use crate::browsers::{Browser, Browsers};
-use crate::reply::{Cookies, Reply, field, redirect, reply, send};
+use crate::front::Front;
+use crate::reply::{Cookies, Reply, redirect, reply};
+use crate::request::Request;
 use crate::sessions::Sessions;
-use crate::{Error, page, random};
+use crate::turns::Turns;
+use crate::{Error, is_random, page, random};
 
 /// How long a person may take at the provider.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(600);
@@ -39,10 +40,13 @@ pub struct Config {
     pub public_url: String,
     pub redis: String,
     pub stores: Stores,
+    /// Best in another Redis: anybody can fill it.
     pub pending: RedisPendingLogins,
     /// For a browser that takes no `Secure` cookie from `http://127.0.0.1`, while this is developed.
     pub plain_cookies: bool,
     pub workers: usize,
+    /// At once, in this process. More get a 429.
+    pub calls_per_user: usize,
     pub most_sessions: usize,
     /// Told of what has just been done.
     pub on_step: Box<dyn Fn(&'static str) + Send + Sync>,
@@ -66,6 +70,7 @@ impl Config {
             plain_cookies: false,
             // Far more than there are processors: most of them wait for the provider.
             workers: 32,
+            calls_per_user: 4,
             most_sessions: 10_000,
             on_step: Box::new(|_| ()),
         })
@@ -78,6 +83,7 @@ pub struct Backend {
     cookies: Cookies,
     browsers: Browsers,
     sessions: Sessions<Session>,
+    turns: Turns,
     http: Http,
 }
 
@@ -91,48 +97,48 @@ impl Backend {
             http: Http::with_agent(agent()),
             browsers: Browsers::open(&config.redis, "web:")?,
             sessions: Sessions::new(config.most_sessions),
+            turns: Turns::new(config.calls_per_user),
             config,
         })
     }
 
-    /// Serves until the server is unblocked as often as there are workers.
-    pub fn serve(self, server: &Server) {
-        thread::scope(|scope| {
-            for _ in 0..self.config.workers.max(1) {
-                scope.spawn(|| {
-                    while let Ok(request) = server.recv() {
-                        self.answer(request);
-                    }
-                });
-            }
-        });
+    /// Serves for as long as the process runs.
+    pub fn serve(&self, front: &Front) {
+        front.serve(self.config.workers, |request| self.answer(request));
     }
 
-    fn answer(&self, mut request: Request) {
-        let reply = self.route(&mut request).unwrap_or_else(|error| {
+    fn answer(&self, request: &Request) -> Reply {
+        self.route(request).unwrap_or_else(|error| {
             // For whoever runs this; the person is told less.
-            eprintln!("{}: {error}", request.method());
+            eprintln!("{}: {error}", request.method);
             page::trouble(
                 503,
                 "Not now",
                 "Something of ours does not work. Try again soon.",
             )
-        });
-        let _ = send(request, reply);
+        })
     }
 
-    fn route(&self, request: &mut Request) -> Result<Reply, Error> {
-        let url = request.url().to_owned();
-        let (path, query) = url.split_once('?').unwrap_or((&url, ""));
-        match (request.method(), path) {
-            (Method::Get, "/") => Ok(page::home(self.browser(request)?.as_ref())),
-            (Method::Get, "/login") => self.begin(),
-            (Method::Get, "/callback") => self.finish(request, query),
-            (Method::Get, "/me") => self.me(request),
-            (Method::Post, "/log-out") => self.log_out(request, false),
-            (Method::Post, "/log-out-everywhere") => self.log_out(request, true),
+    fn route(&self, request: &Request) -> Result<Reply, Error> {
+        match (request.method.as_str(), request.path.as_str()) {
+            ("GET", "/") => self.home(request),
+            ("GET", "/login") => self.begin(request),
+            ("GET", "/callback") => self.finish(request),
+            ("GET", "/me") => self.me(request),
+            ("POST", "/log-out") => self.log_out(request, false),
+            ("POST", "/log-out-everywhere") => self.log_out(request, true),
             _ => Ok(page::trouble(404, "Nothing here", "There is no such page.")),
         }
+    }
+
+    fn home(&self, request: &Request) -> Result<Reply, Error> {
+        let browser = self.browser(request)?;
+        if browser.is_none()
+            && let Some(ending) = self.ending(request)?
+        {
+            return Ok(page::half_out(200, &ending));
+        }
+        Ok(page::home(browser.as_ref()))
     }
 
     // --- signing in -------------------------------------------------------------------------------
@@ -142,10 +148,14 @@ impl Backend {
     }
 
     /// A cookie of this login's own. The session's cookie has nothing to do with it, and changes when
-    /// somebody signs in.
-    fn begin(&self) -> Result<Reply, Error> {
+    /// somebody signs in. A browser that begins again has it still, and its new login takes the place of the
+    /// old one, so that it never has more than one in Redis.
+    fn begin(&self, request: &Request) -> Result<Reply, Error> {
         let pending = self.login().begin(&self.callback)?;
-        let cookie = random()?;
+        let cookie = match self.cookies.get(request, "login") {
+            Some(cookie) if is_random(&cookie) => cookie,
+            _ => random()?,
+        };
         self.config.pending.keep(&cookie, &pending)?;
         (self.config.on_step)("began");
         let mut reply = redirect(pending.url().as_str());
@@ -154,14 +164,23 @@ impl Backend {
         Ok(reply)
     }
 
-    fn finish(&self, request: &Request, query: &str) -> Result<Reply, Error> {
-        let url = CallbackUrl::from_query(query);
+    fn finish(&self, request: &Request) -> Result<Reply, Error> {
+        let url = CallbackUrl::from_query(&request.query);
         match self.exchange(request, url) {
             Ok(user) => self.welcome(request, &user),
-            Err(error) => {
-                eprintln!("a login failed: {error}");
+            Err(failed) => {
                 let again = "Go back and sign in again.";
-                let mut reply = match error.what_now() {
+                let what_now = match failed {
+                    Failed::Login(error) => {
+                        eprintln!("a login failed: {error}");
+                        error.what_now()
+                    }
+                    Failed::Nameless => {
+                        eprintln!("a login failed: the API does not say whose it is");
+                        WhatNow::Configuration
+                    }
+                };
+                let mut reply = match what_now {
                     // An attacker's link, a second copy of the callback, or a login that took too long.
                     WhatNow::Ignore => {
                         return Ok(page::trouble(400, "No login waits here", again));
@@ -178,17 +197,18 @@ impl Backend {
 
     /// Takes the login that this browser began, on whatever machine, and gets its tokens into the place of
     /// the user whom the provider names.
-    fn exchange(&self, request: &Request, url: CallbackUrl) -> Result<User, LoginError> {
+    fn exchange(&self, request: &Request, url: CallbackUrl) -> Result<User, Failed> {
         let step = &self.config.on_step;
         let cookie = self.cookies.get(request, "login").unwrap_or_default();
         // Until it is known whose they are, the tokens are in memory only.
-        let mut pending = self.config.pending.take(&cookie, self.login(), &url)?;
+        let pending = &self.config.pending;
+        let mut pending = pending.take(&cookie, self.login(), &url)?;
         step("taken");
         let session = pending.callback(url)?;
         step("exchanged");
         let me: serde_json::Value = session.get(&self.config.me)?.read_json()?;
         let id = me["id"].as_str().filter(|id| !id.is_empty());
-        let id = id.ok_or(LoginError::Request("the API must name the user"))?;
+        let id = id.ok_or(Failed::Nameless)?;
         let user = User {
             id: id.to_owned(),
             name: me["display_name"].as_str().unwrap_or(id).to_owned(),
@@ -226,6 +246,14 @@ impl Backend {
         }
     }
 
+    /// Who sat there, if their log-out everywhere is not finished.
+    fn ending(&self, request: &Request) -> Result<Option<Browser>, Error> {
+        match self.cookies.get(request, "session") {
+            Some(cookie) => self.browsers.find_ending(&cookie),
+            None => Ok(None),
+        }
+    }
+
     /// The user's session, from this process or from Redis. `None` if only a new login helps.
     fn session(&self, browser: &Browser) -> Result<Option<Session>, LoginError> {
         if let Some(session) = self.sessions.get(&browser.user, &browser.generation) {
@@ -245,6 +273,9 @@ impl Backend {
         let Some(browser) = self.browser(request)? else {
             return Ok(page::trouble(401, "Who are you?", "Sign in first."));
         };
+        let Some(_turn) = self.turns.take(&browser.user) else {
+            return Ok(page::too_many());
+        };
         let mut answer = self.ask_me(&browser);
         // Whoever stalled takes over what somebody else has saved meanwhile.
         if let Err(LoginError::Store(error)) = &answer
@@ -257,7 +288,7 @@ impl Backend {
             Ok(None) => LoginError::SignIn(None),
             Err(error) => error,
         };
-        eprintln!("{}: {error}", request.url());
+        eprintln!("{:?}: {error}", request.path);
         Ok(match error.what_now() {
             WhatNow::SignIn => {
                 self.sessions.forget(&browser.user);
@@ -287,12 +318,18 @@ impl Backend {
         }
     }
 
-    fn log_out(&self, request: &mut Request, everywhere: bool) -> Result<Reply, Error> {
+    fn log_out(&self, request: &Request, everywhere: bool) -> Result<Reply, Error> {
         let mut reply = redirect("/");
-        let Some(browser) = self.browser(request)? else {
+        let here = self.browser(request)?;
+        let is_here = here.is_some();
+        let half_out = match here.is_none() && everywhere {
+            true => self.ending(request)?,
+            false => None,
+        };
+        let Some(browser) = here.or(half_out) else {
             return Ok(reply);
         };
-        let csrf = Secret::from(field(request, "csrf").unwrap_or_default());
+        let csrf = Secret::from(request.field("csrf").unwrap_or_default());
         if csrf != Secret::from(browser.csrf.as_str()) {
             return Ok(page::trouble(
                 403,
@@ -301,13 +338,32 @@ impl Backend {
             ));
         }
         if everywhere {
-            // First the browsers: from here on no process serves any of them.
-            self.browsers.sign_out_everywhere(&browser.user)?;
-            (self.config.on_step)("signed out");
+            let Some(_turn) = self.turns.take(&browser.user) else {
+                return Ok(page::too_many());
+            };
+            if is_here {
+                // First the browsers: from here on no process serves any of them.
+                self.browsers.sign_out_everywhere(&browser)?;
+                (self.config.on_step)("signed out");
+            }
+            // Done already, or somebody has signed in again, whose tokens these are.
+            if self.ending(request)?.is_none() {
+                return Ok(reply);
+            }
             let ended = self.end(&browser);
             self.sessions.forget(&browser.user);
-            eprintln!("{} is logged out everywhere: {ended:?}", browser.user);
-            ended?;
+            // A user's name is not ours, and could be lines of a log.
+            match ended {
+                Ok(ended) => eprintln!("{:?} is logged out everywhere: {ended:?}", browser.user),
+                Err(error) => {
+                    eprintln!(
+                        "{:?} is logged out, and has tokens yet: {error}",
+                        browser.user
+                    );
+                    return Ok(page::half_out(503, &browser));
+                }
+            }
+            self.browsers.has_ended(&browser)?;
         }
         if let Some(cookie) = self.cookies.get(request, "session") {
             self.browsers.sign_out(&cookie)?;
@@ -325,4 +381,17 @@ fn agent() -> ureq::Agent {
 struct User {
     id: String,
     name: String,
+}
+
+/// Why a callback did not sign anybody in.
+enum Failed {
+    Login(LoginError),
+    /// The API names nobody.
+    Nameless,
+}
+
+impl From<LoginError> for Failed {
+    fn from(error: LoginError) -> Self {
+        Self::Login(error)
+    }
 }

@@ -2,7 +2,8 @@
 //! log-out anywhere counts everywhere at once.
 //!
 //! A record names its user and the user's *generation*, a random word that all browsers of the user have in
-//! common. To log out everywhere is to forget that word.
+//! common. To log out everywhere is to forget that word. Until the tokens are gone, too, it is remembered as the
+//! one that is *ending*, so that one of those browsers can try again.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -48,17 +49,40 @@ impl Browsers {
 
     /// Whose browser this is, if somebody is signed in there and has not been logged out anywhere.
     pub fn find(&self, cookie: &str) -> Result<Option<Browser>, Error> {
-        let Some(json) = self.get(&self.record(cookie))? else {
+        let Some(browser) = self.read(cookie)? else {
             return Ok(None);
         };
-        let browser: Browser = serde_json::from_str(&json)?;
         let generation = self.get(&self.user(&browser.user))?;
         Ok((generation.as_ref() == Some(&browser.generation)).then_some(browser))
+    }
+
+    /// Whose browser this was, if that user was logged out everywhere, there are tokens to be ended since,
+    /// and nobody has signed in again.
+    pub fn find_ending(&self, cookie: &str) -> Result<Option<Browser>, Error> {
+        let Some(browser) = self.read(cookie)? else {
+            return Ok(None);
+        };
+        let ending = self.get(&self.ending(&browser.user))?;
+        let is_out = self.get(&self.user(&browser.user))?.is_none();
+        let is_it = is_out && ending.as_ref() == Some(&browser.generation);
+        Ok(is_it.then_some(browser))
+    }
+
+    fn read(&self, cookie: &str) -> Result<Option<Browser>, Error> {
+        let json = self.get(&self.record(cookie))?;
+        // The fault's text may quote the record.
+        let browser = json.map(|json| serde_json::from_str(&json));
+        browser
+            .transpose()
+            .map_err(|_| "the record of a browser is damaged".into())
     }
 
     /// Signs a user in at a browser that has this cookie from now on.
     pub fn sign_in(&self, cookie: &str, user: &str, name: &str) -> Result<(), Error> {
         let key = self.user(user);
+        // The tokens of before have been replaced.
+        let mut delete = redis::cmd("DEL");
+        self.ask::<i64>(delete.arg(self.ending(user)))?;
         // All browsers of a user have the first one's word.
         let mut first = redis::cmd("SET");
         first.arg(&key).arg(random()?).arg("NX").arg("EX").arg(LIFE);
@@ -73,7 +97,7 @@ impl Browsers {
         };
         let mut set = redis::cmd("SET");
         set.arg(self.record(cookie))
-            .arg(serde_json::to_string(&browser)?);
+            .arg(serde_json::to_string(&browser).map_err(|_| "a name is no text")?);
         self.ask::<redis::Value>(set.arg("EX").arg(LIFE))?;
         Ok(())
     }
@@ -85,10 +109,26 @@ impl Browsers {
         Ok(())
     }
 
-    /// Signs the user out at all browsers, in all processes, now.
-    pub fn sign_out_everywhere(&self, user: &str) -> Result<(), Error> {
-        let mut delete = redis::cmd("DEL");
-        self.ask::<i64>(delete.arg(self.user(user)))?;
+    /// Signs the browser's user out at all browsers, in all processes, now. Their tokens are to be ended next.
+    /// A Redis that is full does it, too.
+    pub fn sign_out_everywhere(&self, browser: &Browser) -> Result<(), Error> {
+        const RENAME: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then \
+            redis.call('RENAME', KEYS[1], KEYS[2]) end return 0";
+        let mut rename = redis::cmd("EVAL");
+        rename.arg(RENAME).arg(2);
+        rename.arg(self.user(&browser.user));
+        rename.arg(self.ending(&browser.user));
+        self.ask::<i64>(rename.arg(&browser.generation))?;
+        Ok(())
+    }
+
+    /// The tokens are gone. A later log-out's may still be there.
+    pub fn has_ended(&self, browser: &Browser) -> Result<(), Error> {
+        const DELETE: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then \
+            return redis.call('DEL', KEYS[1]) end return 0";
+        let mut delete = redis::cmd("EVAL");
+        delete.arg(DELETE).arg(1).arg(self.ending(&browser.user));
+        self.ask::<i64>(delete.arg(&browser.generation))?;
         Ok(())
     }
 
@@ -102,13 +142,31 @@ impl Browsers {
         format!("{}user:{user}", self.prefix)
     }
 
+    fn ending(&self, user: &str) -> String {
+        format!("{}ending:{user}", self.prefix)
+    }
+
     fn get(&self, key: &str) -> Result<Option<String>, Error> {
         let mut get = redis::cmd("GET");
-        Ok(self.ask(get.arg(key))?)
+        self.ask(get.arg(key))
+    }
+
+    fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Error> {
+        // What Redis says may quote what it was asked, and goes to nobody's log.
+        self.query(command).map_err(|error| {
+            let why = if error.is_timeout() {
+                "Redis does not answer in time"
+            } else if error.is_io_error() {
+                "Redis is not there"
+            } else {
+                "Redis refuses: is it full, read only, or does it want another password?"
+            };
+            why.into()
+        })
     }
 
     /// All of these do no harm if they are carried out twice.
-    fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
+    fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let used = idle().pop();
         if let Some(mut connection) = used {

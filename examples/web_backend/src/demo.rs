@@ -11,6 +11,14 @@ use web_backend::redis_server::RedisServer;
 use web_backend::{Error, balancer};
 
 pub fn run() -> Result<(), Error> {
+    let mut redis = Command::new("redis-server");
+    if let Err(error) = redis.arg("--version").output() {
+        return Err(format!(
+            "this needs the program redis-server, which can't be run ({error}); \
+             install it (Debian: apt-get install redis-server)"
+        )
+        .into());
+    }
     let front = TcpListener::bind("127.0.0.1:0")?;
     let site = format!("http://{}", front.local_addr()?);
     let provider = FakeProvider::builder()
@@ -119,8 +127,9 @@ struct Process {
 impl Process {
     fn start(provider: &FakeProvider, redis: &RedisServer, site: &str) -> Result<Self, Error> {
         let mut child = Command::new(env::current_exe()?)
-            .args(["serve", "--redis", &redis.url(), "--port", "0"])
-            .args(["--public-url", site])
+            .args(["serve", "--port", "0", "--public-url", site])
+            .env("REDIS_URL", redis.url())
+            .env_remove("PENDING_REDIS_URL")
             .env("CLIENT_ID", provider.client_id())
             .env(
                 "CLIENT_SECRET",

@@ -8,9 +8,12 @@ pub mod backend;
 pub mod balancer;
 pub mod browser;
 pub mod browsers;
+pub mod front;
 mod page;
 pub mod reply;
+pub mod request;
 pub mod sessions;
+pub mod turns;
 
 /// Of the library's own tests: a Redis that ends with whoever started it.
 #[path = "../../../tests/support/redis_server.rs"]
@@ -24,4 +27,10 @@ pub fn random() -> Result<String, Error> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)?;
     Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// Whether it looks like one of those. Who made it, nobody can say.
+pub fn is_random(text: &str) -> bool {
+    let is_of_it = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    text.len() == 43 && text.bytes().all(is_of_it)
 }

@@ -1,24 +1,30 @@
 //! ```text
 //! cargo run -p authflow-web-backend-example            # shows it, with a fake provider and a Redis of its own
-//! cargo run -p authflow-web-backend-example -- serve --redis URL --port N --public-url URL
+//! cargo run -p authflow-web-backend-example -- serve --port N --public-url URL
 //! ```
 //!
 //! `serve` is one process of many. It speaks plain HTTP on 127.0.0.1: put what ends TLS and balances in front
-//! of it. Register `PUBLIC_URL/callback` with the provider. The client is in the environment, where other
-//! users of the machine can't see it: `CLIENT_ID` and `CLIENT_SECRET`; for another provider than Spotify
-//! also `AUTHORIZATION_ENDPOINT`, `TOKEN_ENDPOINT`, `REVOCATION_ENDPOINT` (if there is one), and `ME_URL`,
-//! which answers with the user's `id`. `--plain-cookies yes` is for browsers that take no `Secure` cookie from
-//! `http://127.0.0.1`, while you develop.
+//! of it. Register `PUBLIC_URL/callback` with the provider.
+//!
+//! Other users of the machine see what a program is called with, and not its environment. So the rest is there:
+//!
+//! - `CLIENT_ID` and `CLIENT_SECRET`; for another provider than Spotify also `AUTHORIZATION_ENDPOINT`,
+//!   `TOKEN_ENDPOINT`, `REVOCATION_ENDPOINT` (if there is one), and `ME_URL`, which answers with the user's `id`;
+//! - `REDIS_URL`, with its password: `redis://:PASSWORD@HOST:PORT/0`. Without a password, `--redis URL` does;
+//! - `PENDING_REDIS_URL`, if logins that wait are kept in another one. Anybody can begin logins, and so fill it.
+//!
+//! `--plain-cookies yes` is for browsers that take no `Secure` cookie from `http://127.0.0.1`, while you develop.
 
 mod demo;
 
 use std::env;
 use std::process::ExitCode;
 
+use authflow::session::RedisStore;
 use authflow::{Client, ClientBuilder, Provider, spotify};
-use tiny_http::Server;
 use web_backend::Error;
 use web_backend::backend::{Backend, Config};
+use web_backend::front::Front;
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = env::args().skip(1).collect();
@@ -36,7 +42,7 @@ fn main() -> ExitCode {
     }
 }
 
-const USAGE: &str = "usage: web_backend [serve [--redis URL] [--port N] [--public-url URL] [--workers N] [--plain-cookies yes]]";
+const USAGE: &str = "usage: web_backend [serve [--redis URL] [--port N] [--public-url URL] [--workers N] [--plain-cookies yes]]; a Redis with a password: REDIS_URL in the environment";
 const OPTIONS: [&str; 5] = [
     "--redis",
     "--port",
@@ -54,21 +60,36 @@ fn serve(arguments: &[String]) -> Result<(), Error> {
         let mut pairs = arguments.chunks_exact(2);
         pairs.find_map(|pair| (pair[0] == name).then(|| pair[1].as_str()))
     };
-    let redis = option("--redis").unwrap_or("redis://127.0.0.1:6379/0");
+    let redis = redis(option("--redis"))?;
     let port: u16 = option("--port").unwrap_or("8080").parse()?;
-    let server = Server::http(("127.0.0.1", port))?;
-    let address = server.server_addr();
+    let front = Front::bind(("127.0.0.1", port))?;
+    let address = front.address()?;
     let own = format!("http://{address}");
     let public_url = option("--public-url").unwrap_or(&own);
     let (client, me) = client()?;
-    let mut config = Config::new(client, &me, public_url, redis)?;
+    let mut config = Config::new(client, &me, public_url, &redis)?;
+    if let Ok(other) = env::var("PENDING_REDIS_URL") {
+        let other = RedisStore::open(&other)?.prefix("web:");
+        config.pending = other.pending_logins();
+    }
     if let Some(workers) = option("--workers") {
         config.workers = workers.parse()?;
     }
     config.plain_cookies = option("--plain-cookies") == Some("yes");
     println!("listening at http://{address}");
-    Backend::new(config)?.serve(&server);
+    Backend::new(config)?.serve(&front);
     Ok(())
+}
+
+fn redis(option: Option<&str>) -> Result<String, Error> {
+    match option {
+        Some(url) if url.contains('@') || url.contains("pass=") => Err(
+            "others can see what a program is called with: put an address with a password into the environment, as REDIS_URL, instead of --redis"
+                .into(),
+        ),
+        Some(url) => Ok(url.to_owned()),
+        None => Ok(env::var("REDIS_URL").unwrap_or("redis://127.0.0.1:6379/0".to_owned())),
+    }
 }
 
 fn client() -> Result<(ClientBuilder, String), Error> {

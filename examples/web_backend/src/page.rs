@@ -1,7 +1,7 @@
 //! The pages: static text around escaped values.
 
 use crate::browsers::Browser;
-use crate::reply::{Reply, reply};
+use crate::reply::{Reply, add, reply};
 
 const STYLE: &str = "body{font:1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:4rem auto;\
 padding:0 1rem;color:#222;background:#fafafa}h1{font-size:1.4rem}a,button{font:inherit;\
@@ -14,20 +14,36 @@ pub fn home(browser: Option<&Browser>) -> Reply {
         let sign_in = "<p>Nobody is signed in at this browser.</p><a href=\"/login\">Sign in</a>";
         return page(200, "Welcome", sign_in);
     };
-    let form = |path: &str, text: &str| {
-        format!(
-            "<form method=\"post\" action=\"{path}\"><input type=\"hidden\" name=\"csrf\" \
-             value=\"{}\"><button>{text}</button></form>",
-            escape(&browser.csrf)
-        )
-    };
     let title = format!("Hello, {}", browser.name);
     let body = format!(
         "<p>You are signed in.</p><a href=\"/me\">What the provider says of you</a>{}{}",
-        form("/log-out", "Sign out here"),
-        form("/log-out-everywhere", "Sign out everywhere"),
+        form(browser, "/log-out", "Sign out here"),
+        form(browser, "/log-out-everywhere", "Sign out everywhere"),
     );
     page(200, &title, &body)
+}
+
+/// A log-out everywhere of which only the tokens are left.
+pub fn half_out(status: u16, browser: &Browser) -> Reply {
+    let body = format!(
+        "<p>But what we may do for you at the provider could not be ended yet.</p>{}<a href=\"/login\">Sign in</a>",
+        form(browser, "/log-out-everywhere", "Try again"),
+    );
+    page(status, "You are signed out everywhere", &body)
+}
+
+pub fn too_many() -> Reply {
+    let mut reply = trouble(429, "One after the other", "Try again in a moment.");
+    add(&mut reply, "Retry-After", "1");
+    reply
+}
+
+fn form(browser: &Browser, path: &str, text: &str) -> String {
+    format!(
+        "<form method=\"post\" action=\"{path}\"><input type=\"hidden\" name=\"csrf\" \
+         value=\"{}\"><button>{text}</button></form>",
+        escape(&browser.csrf)
+    )
 }
 
 /// Something that the person can do something about.

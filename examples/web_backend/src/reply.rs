@@ -1,10 +1,12 @@
-//! Answers, cookies and forms.
+//! Answers and cookies.
 
-use std::io::{Cursor, Read as _, Write as _};
+use crate::request::Request;
 
-use tiny_http::{Header, Request, Response};
-
-pub type Reply = Response<Cursor<Vec<u8>>>;
+pub struct Reply {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: String,
+}
 
 /// Nobody else may show these pages in a frame, keep them, or learn their addresses.
 const HEADERS: [(&str, &str); 5] = [
@@ -19,12 +21,21 @@ const HEADERS: [(&str, &str); 5] = [
 ];
 
 pub fn reply(status: u16, kind: &str, body: String) -> Reply {
-    let mut reply = Response::from_string(body).with_status_code(status);
+    let mut reply = Reply {
+        status,
+        headers: Vec::new(),
+        body,
+    };
     for (name, value) in HEADERS {
         add(&mut reply, name, value);
     }
     add(&mut reply, "Content-Type", kind);
     reply
+}
+
+/// A few words, where there is no page.
+pub fn plain(status: u16, text: &str) -> Reply {
+    reply(status, "text/plain; charset=utf-8", format!("{text}\n"))
 }
 
 pub fn redirect(location: &str) -> Reply {
@@ -35,23 +46,51 @@ pub fn redirect(location: &str) -> Reply {
 
 pub fn add(reply: &mut Reply, name: &str, value: &str) {
     // What can't be a header is left out; none of ours is such.
-    if let Ok(header) = Header::from_bytes(name, value) {
-        reply.add_header(header);
+    if value.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        reply.headers.push((name.to_owned(), value.to_owned()));
     }
 }
 
-/// Sends it, and has the client hang up. A connection that stays open would keep a thread of tiny_http's,
-/// and a request that came just then could wait for it.
-pub fn send(request: Request, reply: Reply) -> std::io::Result<()> {
-    let mut bytes = Vec::new();
-    let version = request.http_version().clone();
-    reply.raw_print(&mut bytes, version, &[], false, None)?;
-    let end_of_line = bytes.iter().position(|&byte| byte == b'\n');
-    let at = end_of_line.map_or(0, |at| at + 1);
-    bytes.splice(at..at, *b"Connection: close\r\n");
-    let mut writer = request.into_writer();
-    writer.write_all(&bytes)?;
-    writer.flush()
+impl Reply {
+    /// As it is sent, on a connection that ends with it.
+    pub(crate) fn to_bytes(&self, with_body: bool) -> Vec<u8> {
+        let Self { status, body, .. } = self;
+        let length = body.len();
+        let mut text = format!(
+            "HTTP/1.1 {status} {}\r\nConnection: close\r\nContent-Length: {length}\r\n",
+            reason(*status)
+        );
+        for (name, value) in &self.headers {
+            text.push_str(&format!("{name}: {value}\r\n"));
+        }
+        text.push_str("\r\n");
+        if with_body {
+            text.push_str(body);
+        }
+        text.into_bytes()
+    }
+}
+
+/// For people who look at it; no program does.
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        303 => "See Other",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        408 => "Request Timeout",
+        413 => "Content Too Large",
+        417 => "Expectation Failed",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        503 => "Service Unavailable",
+        505 => "HTTP Version Not Supported",
+        _ => "",
+    }
 }
 
 /// How cookies are called and protected. `__Host-` keeps other hosts of the same domain from setting them.
@@ -84,27 +123,13 @@ impl Cookies {
 
     pub fn get(self, request: &Request, name: &str) -> Option<String> {
         let wanted = self.name(name);
-        let headers = request.headers().iter();
-        let cookies = headers.filter(|header| header.field.equiv("Cookie"));
-        let mut pairs = cookies.flat_map(|header| header.value.as_str().split(';'));
+        let mut pairs = request
+            .headers("Cookie")
+            .flat_map(|cookies| cookies.split(';'));
         let value = pairs.find_map(|pair| {
             let (name, value) = pair.trim().split_once('=')?;
             (name == wanted).then(|| value.to_owned())
         });
         value.filter(|value| !value.is_empty())
     }
-}
-
-/// A field of a small form.
-pub fn field(request: &mut Request, name: &str) -> Option<String> {
-    const MOST: usize = 4096;
-    if request.body_length().is_none_or(|length| length > MOST) {
-        return None;
-    }
-    let mut body = Vec::new();
-    let mut reader = request.as_reader().take(MOST as u64);
-    reader.read_to_end(&mut body).ok()?;
-    let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(&body).ok()?;
-    let mut values = pairs.into_iter().filter(|(field, _)| field == name);
-    values.next().map(|(_, value)| value)
 }

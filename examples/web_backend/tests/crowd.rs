@@ -7,24 +7,24 @@
 use std::collections::HashMap;
 use std::env;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use authflow::http::Http;
 use authflow::session::{RedisStore, Store as _};
 use authflow::{Client, ClientBuilder, Login, Provider, Timestamp, TokenSet};
-use tiny_http::Server;
+use web_backend::front::Front;
 use web_backend::redis_server::RedisServer;
-use web_backend::reply::{reply, send};
+use web_backend::reply::{Reply, reply};
+use web_backend::request::Request;
 
 const PROCESSES: usize = 8;
 const THREADS: usize = 4;
 
 fn users() -> usize {
-    let users = env::var("AUTHFLOW_USERS").unwrap_or_default();
-    users.parse().unwrap_or(1000)
+    env::var("AUTHFLOW_USERS").map_or(1000, |users| users.parse().expect("a number"))
 }
 
 fn client(base: &str) -> ClientBuilder {
@@ -40,32 +40,24 @@ fn stores(redis: &str) -> RedisStore {
 /// A token endpoint whose tokens say whose they are, and the how-manieth: `RT.17.0`. Each refresh token
 /// works once.
 struct Tokens {
-    server: Server,
     newest: Mutex<HashMap<usize, usize>>,
     reused: AtomicUsize,
     refreshes: AtomicUsize,
-    is_over: AtomicBool,
 }
 
 impl Tokens {
-    fn serve(&self) {
-        while !self.is_over.load(Ordering::SeqCst) {
-            let Ok(Some(mut request)) = self.server.recv_timeout(Duration::from_millis(50)) else {
-                continue;
-            };
-            let mut body = String::new();
-            request.as_reader().read_to_string(&mut body).unwrap();
-            let (status, json) = match self.refresh(&body) {
-                Some((user, number)) => (
-                    200,
-                    format!(
-                        r#"{{"access_token":"AT.{user}.{number}","refresh_token":"RT.{user}.{number}","token_type":"Bearer","expires_in":3600}}"#
-                    ),
+    fn answer(&self, request: &Request) -> Reply {
+        let body = String::from_utf8_lossy(&request.body);
+        let (status, json) = match self.refresh(&body) {
+            Some((user, number)) => (
+                200,
+                format!(
+                    r#"{{"access_token":"AT.{user}.{number}","refresh_token":"RT.{user}.{number}","token_type":"Bearer","expires_in":3600}}"#
                 ),
-                None => (400, r#"{"error":"invalid_grant"}"#.to_owned()),
-            };
-            send(request, reply(status, "application/json", json)).unwrap();
-        }
+            ),
+            None => (400, r#"{"error":"invalid_grant"}"#.to_owned()),
+        };
+        reply(status, "application/json", json)
     }
 
     fn refresh(&self, body: &str) -> Option<(usize, usize)> {
@@ -115,19 +107,14 @@ fn each_has_their_own_tokens_and_each_is_refreshed_once() {
     let users = users();
     let redis = RedisServer::start();
     let tokens = Arc::new(Tokens {
-        server: Server::http("127.0.0.1:0").unwrap(),
         newest: Mutex::default(),
         reused: AtomicUsize::new(0),
         refreshes: AtomicUsize::new(0),
-        is_over: AtomicBool::new(false),
     });
-    let base = format!("http://{}", tokens.server.server_addr());
-    let servers: Vec<_> = (0..4)
-        .map(|_| {
-            let tokens = Arc::clone(&tokens);
-            thread::spawn(move || tokens.serve())
-        })
-        .collect();
+    let front = Front::bind("127.0.0.1:0").unwrap();
+    let base = format!("http://{}", front.address().unwrap());
+    let server = Arc::clone(&tokens);
+    thread::spawn(move || front.serve(4, |request| server.answer(request)));
 
     let start = Instant::now();
     let all = stores(&redis.url());
@@ -167,10 +154,6 @@ fn each_has_their_own_tokens_and_each_is_refreshed_once() {
         "{users} users: {seeded:?} to put them there, {:?} in all",
         start.elapsed()
     );
-    tokens.is_over.store(true, Ordering::SeqCst);
-    for server in servers {
-        server.join().unwrap();
-    }
     assert_eq!(tokens.refreshes.load(Ordering::SeqCst), users);
     assert_eq!(tokens.reused.load(Ordering::SeqCst), 0);
     for user in 0..users {

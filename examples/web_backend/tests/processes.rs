@@ -204,11 +204,11 @@ fn a_process_that_dies_during_a_login_costs_the_person_another_try() {
             let there = at(&back, &dying);
             let mut copy = browser.clone();
             if moment == "request sent" {
-                place
-                    .provider
-                    .fault(Endpoint::Token, Fault::Slow(Duration::from_millis(500)));
+                place.provider.fault(Endpoint::Token, Fault::Late(NEVER));
                 let asking = thread::spawn(move || copy.get(&there).is_err());
-                eventually(|| count(&place.provider, "authorization_code") == 2);
+                eventually(|| {
+                    count(&place.provider, "authorization_code") == 2 && all_done(&place)
+                });
                 dying.kill();
                 assert!(asking.join().unwrap(), "{moment}");
             } else {
@@ -225,6 +225,15 @@ fn a_process_that_dies_during_a_login_costs_the_person_another_try() {
         assert_eq!(me(&mut browser, &place.main), is("alice"), "{moment}");
         assert_eq!(me(&mut bob, &place.main), is("bob"), "{moment}");
     }
+}
+
+/// Longer than anybody waits.
+const NEVER: Duration = Duration::from_secs(3600);
+
+/// Whether the provider has done all that it was asked, also what it has not answered yet.
+fn all_done(place: &Place) -> bool {
+    let asked = place.provider.requests(Endpoint::Token);
+    asked.iter().all(|it| it.status().is_some())
 }
 
 // --- refreshes --------------------------------------------------------------------------------------
@@ -249,21 +258,12 @@ fn a_process_that_dies_during_a_refresh_loses_a_token_only_if_nobody_could_have_
         place.provider.expire_access_tokens();
         let (mut copy, url) = (alice.clone(), format!("{}/me", dying.site));
         if moment == "request sent" {
-            place
-                .provider
-                .fault(Endpoint::Token, Fault::Slow(Duration::from_millis(500)));
+            place.provider.fault(Endpoint::Token, Fault::Late(NEVER));
             let asking = thread::spawn(move || copy.get(&url).is_err());
-            eventually(|| place.refreshes() == 1);
+            // It has done what it was asked, and nobody will be there for the answer.
+            eventually(|| place.refreshes() == 1 && all_done(&place));
             dying.kill();
             assert!(asking.join().unwrap());
-            // It does what it was asked, and nobody is there for the answer.
-            eventually(|| {
-                place
-                    .provider
-                    .requests(Endpoint::Token)
-                    .iter()
-                    .all(|it| it.status().is_some())
-            });
         } else {
             assert!(copy.get(&url).is_err(), "{moment}");
             dying.died();
@@ -407,6 +407,94 @@ fn a_process_that_dies_during_a_log_out_has_logged_out() {
     phone.sign_in(&place.main.site, "alice").unwrap();
     assert_eq!(me(&mut phone, &place.main), is("alice"));
     assert_eq!(me(&mut laptop, &place.main), Err(401));
+}
+
+/// Somebody who died has the lock on the tokens: they are left, and the person can try again.
+#[test]
+fn a_log_out_that_could_not_end_the_tokens_is_finished_later() {
+    let place = Place::new(ROTATION, RedisServer::start());
+    let impatient = place.another("no patience");
+    let (mut laptop, mut phone) = (signed_in(&place, "alice"), signed_in(&place, "alice"));
+    let mut bob = signed_in(&place, "bob");
+    let everywhere = "/log-out-everywhere";
+    let lock = logins(&place.redis.url())
+        .account("alice")
+        .lock(common::PATIENCE);
+    let lock = lock.unwrap();
+    let page = laptop.press(&impatient.site, everywhere).unwrap();
+    assert_eq!(page.status, 503);
+    assert!(page.body.contains("Try again"), "{}", page.body);
+    assert_eq!(me(&mut laptop, &place.main), Err(401));
+    assert_eq!(me(&mut phone, &place.main), Err(401));
+    assert!(place.saved("alice").unwrap().has_session());
+    // Not for somebody who has no cookie of hers, nor for another site's form.
+    let url = format!("{}{everywhere}", place.main.site);
+    let mut stranger = Browser::new();
+    assert_eq!(stranger.post(&url, &[("csrf", "x")]).unwrap().status, 303);
+    assert_eq!(laptop.post(&url, &[("csrf", "x")]).unwrap().status, 403);
+    assert_eq!(
+        laptop.press(&impatient.site, everywhere).unwrap().status,
+        503
+    );
+    assert!(place.saved("alice").unwrap().has_session());
+
+    drop(lock);
+    let page = laptop.press(&place.main.site, everywhere).unwrap();
+    assert_eq!(page.status, 303);
+    assert!(!place.saved("alice").unwrap().has_session());
+    assert!(!place.provider.requests(Endpoint::Revocation).is_empty());
+    assert_eq!(me(&mut bob, &place.main), is("bob"));
+    // All is done, and says so.
+    for browser in [&mut laptop, &mut phone] {
+        assert!(browser.press(&place.main.site, everywhere).is_err());
+    }
+}
+
+/// Who has signed in again meanwhile is not logged out by an old browser's button.
+#[test]
+fn a_log_out_that_is_not_finished_ends_no_later_login() {
+    let place = Place::new(ROTATION, RedisServer::start());
+    let (mut laptop, mut phone) = (signed_in(&place, "alice"), signed_in(&place, "alice"));
+    let mut dying = place.another("signed out");
+    assert!(laptop.press(&dying.site, "/log-out-everywhere").is_err());
+    dying.died();
+    // The page is there after the process died, too.
+    let home = laptop.get(&format!("{}/", place.main.site)).unwrap();
+    let csrf = home.body.split("name=\"csrf\" value=\"").nth(1).unwrap();
+    let csrf = csrf.split('"').next().unwrap();
+    assert!(home.body.contains("Try again"), "{}", home.body);
+    phone.sign_in(&place.main.site, "alice").unwrap();
+    let url = format!("{}/log-out-everywhere", place.main.site);
+    assert_eq!(laptop.post(&url, &[("csrf", csrf)]).unwrap().status, 303);
+    assert_eq!(me(&mut phone, &place.main), is("alice"));
+    assert_eq!(me(&mut laptop, &place.main), Err(401));
+}
+
+#[test]
+fn one_user_cannot_have_all_the_workers() {
+    let place = Place::new(ROTATION, RedisServer::start());
+    let process = place.another("as it comes");
+    let (alice, mut bob) = (signed_in(&place, "alice"), signed_in(&place, "bob"));
+    place.provider.expire_access_tokens();
+    let lock = logins(&place.redis.url())
+        .account("alice")
+        .lock(common::PATIENCE);
+    let lock = lock.unwrap();
+    let answers = thread::scope(|scope| {
+        let (tell, told) = std::sync::mpsc::channel();
+        for _ in 0..40 {
+            let (mut browser, process, tell) = (alice.clone(), &process, tell.clone());
+            scope.spawn(move || tell.send(me(&mut browser, process)).unwrap());
+        }
+        let mut answers: Vec<_> = (0..36).map(|_| told.recv().unwrap()).collect();
+        assert_eq!(answers, vec![Err(429); 36]);
+        assert_eq!(me(&mut bob, &process), is("bob"));
+        drop(lock);
+        answers.clear();
+        answers.extend((0..4).map(|_| told.recv().unwrap()));
+        answers
+    });
+    assert_eq!(answers, vec![is("alice"); 4]);
 }
 
 // --- Redis ------------------------------------------------------------------------------------------

@@ -9,14 +9,16 @@ use std::time::{Duration, Instant};
 use authflow::session::{RedisStore, Store, StoreError, StoreLock};
 use authflow::testing::{Endpoint, FakeProvider, FakeProviderBuilder, Rotation};
 use authflow::{Client, Provider, Snapshot};
-use tiny_http::Server;
 use web_backend::backend::{Backend, Config};
+use web_backend::front::Front;
 use web_backend::redis_server::RedisServer;
 
 /// Whoever waits as long has found a hang.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a lock outlives a holder that dies here. Nobody else's ends while a slow machine is at it.
 const LEASE: Duration = Duration::from_millis(1500);
+
+const SHORT: Duration = Duration::from_millis(100);
 
 pub const REUSE_DETECTION: Rotation = Rotation::EveryRefresh {
     reuse_detection: true,
@@ -47,7 +49,11 @@ fn reached(wanted: &str, moment: &str) {
     };
     if wanted == moment && !HAS_COME.swap(true, Ordering::SeqCst) {
         let own = std::process::id().to_string();
-        let _ = Command::new("kill").args([signal, &own]).status();
+        // The shell's own `kill`: not every system has the program.
+        let mut shell = Command::new("sh");
+        let _ = shell
+            .args(["-c", r#"kill "$0" "$1""#, signal, &own])
+            .status();
         // Until the signal is there.
         std::thread::sleep(Duration::from_millis(500));
     }
@@ -72,6 +78,9 @@ impl Store for Moments {
     }
 
     fn lock(&self, timeout: Duration) -> Result<StoreLock, StoreError> {
+        // What somebody waits for who finds it taken all the while, in less time.
+        let is_short = self.moment == "no patience";
+        let timeout = if is_short { SHORT } else { timeout };
         let lock = self.redis.lock(timeout)?;
         reached(&self.moment, "locked");
         Ok(lock)
@@ -92,14 +101,18 @@ pub fn serve() {
         .api_origin(&base)
         .dangerously_allow_http_on_loopback();
     let client = Client::builder(provider, "fake-client").secret("a secret");
-    let server = Server::http("127.0.0.1:0").unwrap();
-    let own = format!("http://{}", server.server_addr());
+    let front = Front::bind("127.0.0.1:0").unwrap();
+    let own = format!("http://{}", front.address().unwrap());
     let public_url = Some(of("WEB_PUBLIC_URL")).filter(|url| !url.is_empty());
     let public_url = public_url.as_ref().unwrap_or(&own);
     let mut config = Config::new(client, &endpoint("/v1/me"), public_url, &redis).unwrap();
     let (mut all, wanted) = (logins(&redis), moment.clone());
     if !moment.is_empty() {
         all = all.lease(LEASE);
+    }
+    // One person's many browsers are what some tests are about.
+    if moment != "as it comes" {
+        config.calls_per_user = 16;
     }
     config.stores = Box::new(move |user| {
         Arc::new(Moments {
@@ -109,7 +122,7 @@ pub fn serve() {
     });
     config.on_step = Box::new(move |step| reached(&moment, step));
     println!("> {own}");
-    Backend::new(config).unwrap().serve(&server);
+    Backend::new(config).unwrap().serve(&front);
 }
 
 /// A process of the backend, which ends when this is dropped.
@@ -169,7 +182,9 @@ impl Process {
 
     pub fn go_on(&self) {
         let id = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-CONT", &id]).status().unwrap();
+        let mut shell = Command::new("sh");
+        let sent = shell.args(["-c", r#"kill -CONT "$0""#, &id]).status();
+        let sent = sent.unwrap();
         assert!(sent.success());
     }
 }
