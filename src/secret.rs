@@ -1,7 +1,8 @@
 //! One type for everything that must never be shown.
 
-use std::fmt;
+use std::{fmt, io};
 
+use serde::Serialize;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -30,6 +31,16 @@ impl Secret {
         Self(text)
     }
 
+    /// Something as JSON. It is written twice, once for its length: a buffer that grows leaves copies behind.
+    pub(crate) fn of_json(value: &impl Serialize) -> Result<Self, serde_json::Error> {
+        let mut length = Length(0);
+        serde_json::to_writer(&mut length, value)?;
+        let mut json = Vec::with_capacity(length.0);
+        serde_json::to_writer(&mut json, value)?;
+        // JSON is UTF-8.
+        Ok(String::from_utf8(json).unwrap_or_default().into())
+    }
+
     /// Whether `text` is the same, in constant time for equal lengths.
     pub(crate) fn matches(&self, text: &str) -> bool {
         self.0.as_bytes().ct_eq(text.as_bytes()).into()
@@ -44,6 +55,20 @@ impl Secret {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+/// Counts what is written.
+struct Length(usize);
+
+impl io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.saturating_add(bytes.len());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

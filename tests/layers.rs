@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What is for drivers and sessions.
-const WORLD: [&str; 11] = [
+const WORLD: [&str; 12] = [
+    "std::io",
     "std::net",
     "std::fs",
     "std::thread",

@@ -50,6 +50,14 @@ fn is_done(saved: &Result<Saved, StoreError>) -> bool {
     matches!(saved, Ok(Saved::Done))
 }
 
+/// Two copies of the program, of which one has saved this and the other has read it.
+fn two_who_know(saved: &Snapshot, store: &Both, client: &Arc<Client>) -> (Keeper, Keeper) {
+    let (mut one, mut other) = (keeper(store, client), keeper(store, client));
+    assert!(is_done(&one.save(Box::new(saved.clone()))));
+    assert!(other.load().unwrap().is_some());
+    (one, other)
+}
+
 #[test]
 fn what_is_saved_is_there_the_next_time() {
     let provider = FakeProvider::start().unwrap();
@@ -71,10 +79,8 @@ fn nothing_new_never_takes_the_place_of_something_new() {
     let provider = FakeProvider::start().unwrap();
     let client = client(&provider);
     let store = Both::default();
-    let (mut one, mut other) = (keeper(&store, &client), keeper(&store, &client));
     let old = with_tokens(&client, "AT-1");
-    assert!(is_done(&one.save(old.clone())));
-    assert!(other.load().unwrap().is_some());
+    let (mut one, mut other) = two_who_know(&old, &store, &client);
     assert!(is_done(&one.save(with_tokens(&client, "AT-2"))));
 
     // Such as when a login begins: the snapshot is a new one, its tokens are not.
@@ -92,9 +98,8 @@ fn a_log_out_goes_before_what_another_copy_has_saved() {
     let provider = FakeProvider::start().unwrap();
     let client = client(&provider);
     let store = Both::default();
-    let (mut one, mut other) = (keeper(&store, &client), keeper(&store, &client));
-    assert!(is_done(&one.save(with_tokens(&client, "AT-1"))));
-    assert!(other.load().unwrap().is_some());
+    let old = with_tokens(&client, "AT-1");
+    let (mut one, mut other) = two_who_know(&old, &store, &client);
     assert!(is_done(&one.save(with_tokens(&client, "AT-2"))));
     assert!(is_done(&other.save(without_tokens(&client))));
     assert!(!store.load().unwrap().unwrap().has_session());
@@ -110,10 +115,8 @@ fn of_two_copies_one_refreshes() {
         .unwrap();
     let client = client(&provider);
     let store = Both::default();
-    let (mut one, mut other) = (keeper(&store, &client), keeper(&store, &client));
     let old = with_tokens(&client, "AT-1");
-    assert!(is_done(&one.save(old.clone())));
-    assert!(other.load().unwrap().is_some());
+    let (mut one, mut other) = two_who_know(&old, &store, &client);
     let request = refresh_of(&client, &old);
 
     // The provider does not know this token, which is all the same here: it was asked.
@@ -140,10 +143,8 @@ fn the_end_of_the_session_elsewhere_is_found_at_the_next_refresh() {
     let provider = FakeProvider::start().unwrap();
     let client = client(&provider);
     let store = Both::default();
-    let (mut one, mut other) = (keeper(&store, &client), keeper(&store, &client));
     let old = with_tokens(&client, "AT-1");
-    assert!(is_done(&one.save(old.clone())));
-    assert!(other.load().unwrap().is_some());
+    let (mut one, mut other) = two_who_know(&old, &store, &client);
     assert!(is_done(&one.save(without_tokens(&client))));
     let Report::Outdated {
         stored: Some(stored),

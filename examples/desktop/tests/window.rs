@@ -15,8 +15,29 @@ mod smoke {
 
     use crate::support::{App, Desk, until};
 
+    /// It ends the login of whoever uses a refresh token twice.
+    fn strict() -> FakeProvider {
+        let rotation = Rotation::EveryRefresh {
+            reuse_detection: true,
+        };
+        let provider = FakeProvider::builder().rotation(rotation);
+        provider.start().unwrap()
+    }
+
     fn frame(screen: &Value) -> Option<u64> {
         screen["frame"].as_u64()
+    }
+
+    /// Its frames go on.
+    fn is_alive(app: &App<'_>) {
+        let first = app.wait("a frame", frame);
+        app.wait("ten frames more", |screen| {
+            frame(screen).filter(|&frame| frame > first + 10)
+        });
+    }
+
+    fn names_somebody(app: &App<'_>) {
+        app.wait("who it is", |screen| screen["person"].as_str().map(|_| ()));
     }
 
     /// To the end of a login.
@@ -25,7 +46,7 @@ mod smoke {
         let page = Person::allow(&desk.opened(nth)).unwrap();
         assert!(page.body().contains("You are logged in"), "{}", page.body());
         app.wait_for("Authorized");
-        app.wait("who it is", |screen| screen["person"].as_str().map(|_| ()));
+        names_somebody(app);
     }
 
     #[test]
@@ -124,10 +145,7 @@ mod smoke {
         // The browser waits for its page as long as the exchange goes on.
         let person = thread::spawn(move || Person::allow(&url));
         app.wait_for("Exchanging");
-        let first = app.wait("a frame", frame);
-        app.wait("ten frames more", |screen| {
-            frame(screen).filter(|&frame| frame > first + 10)
-        });
+        is_alive(&app);
         assert_eq!(app.shows("state"), "Exchanging");
         app.click("cancel");
         app.wait_for("Logged out");
@@ -145,10 +163,7 @@ mod smoke {
         let lock = store.lock(Duration::ZERO).unwrap();
         app.click("log_in");
         app.wait_for("Preparing");
-        let first = app.wait("a frame", frame);
-        app.wait("ten frames more", |screen| {
-            frame(screen).filter(|&frame| frame > first + 10)
-        });
+        is_alive(&app);
         assert_eq!(app.shows("state"), "Preparing");
         app.click("cancel");
         app.wait_for("Logged out");
@@ -159,12 +174,7 @@ mod smoke {
     #[test]
     #[ignore = "needs Xvfb: tests/run"]
     fn is_still_in_after_a_crash_and_gets_a_new_token_for_a_rejected_one() {
-        let provider = FakeProvider::builder()
-            .rotation(Rotation::EveryRefresh {
-                reuse_detection: true,
-            })
-            .start()
-            .unwrap();
+        let provider = strict();
         let desk = Desk::new();
         let app = desk.start_with(&provider, &[]);
         log_in(&app, &desk, 0);
@@ -172,13 +182,13 @@ mod smoke {
 
         let app = desk.start_with(&provider, &[]);
         app.wait_for("Authorized");
-        app.wait("who it is", |screen| screen["person"].as_str().map(|_| ()));
+        names_somebody(&app);
         assert_eq!(provider.requests(Endpoint::Token).len(), 1);
         app.kill();
 
         provider.expire_access_tokens();
         let app = desk.start_with(&provider, &[]);
-        app.wait("who it is", |screen| screen["person"].as_str().map(|_| ()));
+        names_somebody(&app);
         assert_eq!(provider.requests(Endpoint::Token).len(), 2);
         app.wait_for("Authorized");
         app.kill();
@@ -186,7 +196,7 @@ mod smoke {
         // What the refresh brought was saved.
         provider.expire_access_tokens();
         let app = desk.start_with(&provider, &[]);
-        app.wait("who it is", |screen| screen["person"].as_str().map(|_| ()));
+        names_somebody(&app);
         assert_eq!(provider.requests(Endpoint::Token).len(), 3);
     }
 
@@ -231,12 +241,7 @@ mod smoke {
     #[test]
     #[ignore = "needs Xvfb: tests/run"]
     fn two_copies_have_one_login() {
-        let provider = FakeProvider::builder()
-            .rotation(Rotation::EveryRefresh {
-                reuse_detection: true,
-            })
-            .start()
-            .unwrap();
+        let provider = strict();
         let desk = Desk::new();
         let one = desk.start_with(&provider, &[]);
         log_in(&one, &desk, 0);

@@ -22,6 +22,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 const TOKENS: &str = r#"{"access_token":"AT-1","token_type":"Bearer","expires_in":3600,
                          "refresh_token":"RT-1","scope":"one"}"#;
 
+const HERE: &str = "http://127.0.0.1:4242/callback";
+
 struct Rig {
     model: Model,
     jobs: Rc<RefCell<Vec<Job>>>,
@@ -116,16 +118,21 @@ impl Rig {
         snapshot
     }
 
-    /// To the browser. Returns the login's state parameter.
-    fn log_in(&mut self) -> String {
+    /// To where the redirect can be received, or can't be.
+    fn listens(&mut self, redirect_uri: Result<&str, &str>) {
         self.press(Press::LogIn);
         let Job::Listen { attempt, .. } = self.job() else {
             panic!("nobody listens");
         };
         self.hear(Report::Listening {
             attempt,
-            redirect_uri: Ok("http://127.0.0.1:4242/callback".to_owned()),
+            redirect_uri: redirect_uri.map(str::to_owned).map_err(str::to_owned),
         });
+    }
+
+    /// To the browser. Returns the login's state parameter.
+    fn log_in(&mut self) -> String {
+        self.listens(Ok(HERE));
         self.saves();
         let Job::Open(url) = self.job() else {
             panic!("no browser");
@@ -293,20 +300,13 @@ fn cancel_works_at_every_step() {
     assert_eq!(rig.state(), "Logged out");
     rig.hear(Report::Listening {
         attempt: 1,
-        redirect_uri: Ok("http://127.0.0.1:4242/callback".to_owned()),
+        redirect_uri: Ok(HERE.to_owned()),
     });
     rig.no_job();
 
     // While it is saved, which can take long.
     let mut rig = Rig::new(None);
-    rig.press(Press::LogIn);
-    let Job::Listen { attempt, .. } = rig.job() else {
-        panic!("nobody listens");
-    };
-    rig.hear(Report::Listening {
-        attempt,
-        redirect_uri: Ok("http://127.0.0.1:4242/callback".to_owned()),
-    });
+    rig.listens(Ok(HERE));
     assert!(matches!(rig.job(), Job::Save(_)));
     rig.press(Press::Cancel);
     assert_eq!(rig.state(), "Logged out");
@@ -357,14 +357,7 @@ fn without_a_browser_there_is_the_link() {
 #[test]
 fn a_port_that_is_taken_is_named() {
     let mut rig = Rig::new(None);
-    rig.press(Press::LogIn);
-    let Job::Listen { attempt, .. } = rig.job() else {
-        panic!("nobody listens");
-    };
-    rig.hear(Report::Listening {
-        attempt,
-        redirect_uri: Err("another program is using it".to_owned()),
-    });
+    rig.listens(Err("another program is using it"));
     let screen = rig.screen();
     assert_eq!(screen.state, "Login failed");
     let detail = screen.banner.and_then(|banner| banner.detail);

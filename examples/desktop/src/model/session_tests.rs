@@ -154,14 +154,7 @@ fn another_copy_has_logged_out() {
 #[test]
 fn another_copy_has_logged_in_while_this_one_was_about_to() {
     let mut rig = Rig::new(None);
-    rig.press(Press::LogIn);
-    let Job::Listen { attempt, .. } = rig.job() else {
-        panic!("nobody listens");
-    };
-    rig.hear(Report::Listening {
-        attempt,
-        redirect_uri: Ok("http://127.0.0.1:4242/callback".to_owned()),
-    });
+    rig.listens(Ok(HERE));
     assert!(matches!(rig.job(), Job::Save(_)));
     rig.hear(Report::Saved(Ok(Saved::Outdated(saved()))));
     rig.hear(Report::Saved(Ok(Saved::Done)));
@@ -204,14 +197,7 @@ fn tokens_that_cannot_be_saved_wait() {
 #[test]
 fn no_browser_is_opened_for_a_login_that_cannot_be_saved() {
     let mut rig = Rig::new(None);
-    rig.press(Press::LogIn);
-    let Job::Listen { attempt, .. } = rig.job() else {
-        panic!("nobody listens");
-    };
-    rig.hear(Report::Listening {
-        attempt,
-        redirect_uri: Ok("http://127.0.0.1:4242/callback".to_owned()),
-    });
+    rig.listens(Ok(HERE));
     assert!(matches!(rig.job(), Job::Save(_)));
     let error = StoreError::new(StoreErrorKind::Refused, "read-only");
     rig.hear(Report::Saved(Err(error)));
