@@ -1,0 +1,6 @@
+//! What a login costs, here and with other libraries, step by step. `README.md` has the figures and says
+//! how to read them.
+
+pub mod fixture;
+pub mod libraries;
+pub mod measure;
