@@ -1,10 +1,13 @@
 //! One type for everything that must never be shown.
 
-use std::{fmt, io};
+use std::ops::Deref;
+use std::{fmt, io, mem};
 
 use serde::Serialize;
 use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::wire::text::all_bytes;
 
 /// A string that is never printed: a token, an authorization code, a PKCE verifier, a client secret.
 ///
@@ -17,18 +20,13 @@ use zeroize::Zeroizing;
 /// assert_eq!(token.expose(), "AT-123");
 /// ```
 #[derive(Clone)]
-pub struct Secret(Zeroizing<String>);
+pub struct Secret(Zeroizing<Box<str>>);
 
 impl Secret {
     /// The text itself. The name is there to be searched for.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
-    }
-
-    /// Without a copy.
-    pub(crate) fn from_zeroizing(text: Zeroizing<String>) -> Self {
-        Self(text)
     }
 
     /// Something as JSON. It is written twice, once for its length: a buffer that grows leaves copies behind.
@@ -43,12 +41,18 @@ impl Secret {
 
     /// Whether `text` is the same, in constant time for equal lengths.
     pub(crate) fn matches(&self, text: &str) -> bool {
-        self.0.as_bytes().ct_eq(text.as_bytes()).into()
+        if self.0.len() != text.len() {
+            return false;
+        }
+        // All differences at once, so that where they are is no matter.
+        let pairs = self.0.bytes().zip(text.bytes());
+        let difference = pairs.fold(0, |difference, (own, other)| difference | (own ^ other));
+        difference.ct_eq(&0).into()
     }
 
-    /// Whether it could be a token: visible ASCII, and not nothing (RFC 6749 appendix A.12).
+    /// Whether it could be a token.
     pub(crate) fn is_token(&self) -> bool {
-        !self.is_empty() && self.0.bytes().all(|byte| byte.is_ascii_graphic())
+        is_token(&self.0)
     }
 
     /// Whether the text is empty.
@@ -56,6 +60,11 @@ impl Secret {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// Whether `text` could be a token: visible ASCII, and not nothing (RFC 6749 appendix A.12).
+pub(crate) fn is_token(text: &str) -> bool {
+    !text.is_empty() && all_bytes(text, |byte| byte.is_ascii_graphic())
 }
 
 /// Counts what is written.
@@ -74,13 +83,52 @@ impl io::Write for Length {
 
 impl From<String> for Secret {
     fn from(text: String) -> Self {
-        Self(Zeroizing::new(text))
+        Self::from(Zeroizing::new(text))
+    }
+}
+
+impl From<Zeroizing<String>> for Secret {
+    /// Without a copy if there is no room to spare. A string that is cut to its length may move, and leave
+    /// its old self behind, so one with room is copied and overwritten.
+    fn from(mut text: Zeroizing<String>) -> Self {
+        let text = mem::take(&mut *text);
+        if text.capacity() == text.len() {
+            return Self(text.into_boxed_str().into());
+        }
+        let own = Self::from(text.as_str());
+        drop(SecretBytes::from(text.into_bytes()));
+        own
     }
 }
 
 impl From<&str> for Secret {
     fn from(text: &str) -> Self {
-        Self::from(text.to_owned())
+        Self(Box::<str>::from(text).into())
+    }
+}
+
+/// Bytes that may hold a secret, overwritten on drop as a whole: `zeroize` goes over a `Vec` one by one.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct SecretBytes(Vec<u8>);
+
+impl From<Vec<u8>> for SecretBytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
+impl Deref for SecretBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for SecretBytes {
+    fn drop(&mut self) {
+        self.0.as_mut_slice().zeroize();
+        self.0.spare_capacity_mut().zeroize();
     }
 }
 

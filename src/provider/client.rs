@@ -11,7 +11,7 @@ use crate::secret::Secret;
 use crate::time::Timestamp;
 use crate::wire::authorize::{self, AuthorizationRequest, AuthorizationUrl};
 use crate::wire::endpoint::Endpoint;
-use crate::wire::http::{HttpRequest, RequestId};
+use crate::wire::http::{HttpRequest, Parts, RequestId};
 use crate::wire::pkce::LoginSecrets;
 use crate::wire::redirect::RedirectUri;
 use crate::wire::scope::Scopes;
@@ -25,11 +25,15 @@ pub struct Client {
     pub(crate) provider: CheckedProvider,
     pub(crate) id: String,
     pub(crate) secret: Option<Secret>,
+    #[cfg(feature = "testing")]
     pub(crate) auth: ClientAuth,
     pub(crate) scopes: Scopes,
+    #[cfg(feature = "testing")]
     pub(crate) authorize_params: Vec<(String, String)>,
     pub(crate) token_params: Vec<(String, Secret)>,
     pkce: bool,
+    authorization: AuthorizationRequest,
+    pub(crate) credentials: Credentials,
     pub(crate) swap: Option<Swap>,
     pub(crate) auto_refresh: bool,
     pub(crate) leeway: Duration,
@@ -119,16 +123,7 @@ impl Client {
         secrets: &LoginSecrets,
         redirect_uri: &RedirectUri,
     ) -> AuthorizationUrl {
-        let request = AuthorizationRequest {
-            endpoint: &self.provider.authorization_endpoint,
-            client_id: &self.id,
-            redirect_uri,
-            scopes: &self.scopes,
-            state: &secrets.state,
-            verifier: self.verifier(&secrets.verifier),
-            extra: &self.authorize_params,
-        };
-        request.url()
+        self.authorization.url(secrets, redirect_uri)
     }
 
     /// A verifier is sent exactly if a challenge was.
@@ -150,32 +145,24 @@ impl Client {
     ) -> HttpRequest {
         let (url, (body, authorization)) = match (&self.swap, grant) {
             (None, _) | (_, Grant::ClientCredentials { .. }) => {
-                let request = self.credentials().request(grant, &self.token_params);
+                let request = self.credentials.request(grant);
                 (&self.provider.token_endpoint, request)
             }
             (Some(swap), Grant::AuthorizationCode { .. }) => {
-                (&swap.exchange, (grant.swap_body(&self.token_params), None))
+                (&swap.exchange, (grant.swap_body(&self.credentials), None))
             }
             (Some(swap), Grant::RefreshToken(_)) => {
-                (&swap.refresh, (grant.swap_body(&self.token_params), None))
+                (&swap.refresh, (grant.swap_body(&self.credentials), None))
             }
         };
-        HttpRequest {
+        HttpRequest::new(Parts {
             id,
             phase: grant.phase(),
-            url: url.as_str().to_owned(),
+            url: url.share(),
             authorization,
             body,
             deadline,
-        }
-    }
-
-    pub(crate) fn credentials(&self) -> Credentials<'_> {
-        Credentials {
-            client_id: &self.id,
-            secret: self.secret.as_ref(),
-            auth: self.auth,
-        }
+        })
     }
 }
 
@@ -321,12 +308,24 @@ impl ClientBuilder {
                 return Err(ConfigError::RepeatedParameter(name.clone()));
             }
         }
+        let scopes = Scopes::new(&self.scopes)?;
+        let (id, secret) = (self.id.as_str(), self.secret.as_ref());
         Ok(Client {
+            authorization: AuthorizationRequest::new(
+                &provider.authorization_endpoint,
+                id,
+                &scopes,
+                pkce,
+                &self.authorize_params,
+            ),
+            credentials: Credentials::new(id, secret, self.auth, &self.token_params),
             provider,
             id: self.id,
             secret: self.secret,
+            #[cfg(feature = "testing")]
             auth: self.auth,
-            scopes: Scopes::new(&self.scopes)?,
+            scopes,
+            #[cfg(feature = "testing")]
             authorize_params: self.authorize_params,
             token_params: self.token_params,
             pkce,

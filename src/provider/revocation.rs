@@ -4,7 +4,7 @@ use crate::error::{Cause, Failure, Phase};
 use crate::provider::client::Client;
 use crate::secret::Secret;
 use crate::time::Timestamp;
-use crate::wire::http::{HttpRequest, HttpResponse, RequestId, TransportError};
+use crate::wire::http::{HttpRequest, HttpResponse, Parts, RequestId, TransportError};
 use crate::wire::token_response;
 
 /// A request to revoke one token, and the reader of its answer. Belongs to no flow: its
@@ -25,16 +25,16 @@ impl RevocationRequest {
         if client.swap.is_some() {
             return None;
         }
-        let (body, authorization) = client.credentials().revocation(token, hint);
+        let (body, authorization) = client.credentials.revocation(token, hint);
         Some(Self {
-            http: HttpRequest {
+            http: HttpRequest::new(Parts {
                 id: RequestId(0),
                 phase: Phase::Revocation,
-                url: endpoint.as_str().to_owned(),
+                url: endpoint.share(),
                 authorization,
                 body,
                 deadline: now.saturating_add(client.request_timeout),
-            },
+            }),
             token: token.clone(),
         })
     }
@@ -62,13 +62,15 @@ impl RevocationRequest {
             Ok(response) => response,
             Err(error) => return failed(Cause::Transport(error)),
         };
-        let basic = client.credentials().basic();
-        let own = client.secret.iter().chain(&basic);
-        let secrets: Vec<_> = own.chain([&self.token]).collect();
         // An error looks as it does at the token endpoint.
-        match token_response::decode(&response, &[], &secrets, now) {
-            Err(cause) => failed(cause),
+        match token_response::decode(&response, &[], now) {
             Ok(_) => Ok(()),
+            Err(refusal) => {
+                let basic = client.credentials.basic();
+                let own = client.secret.iter().chain(&basic);
+                let secrets: Vec<_> = own.chain([&self.token]).collect();
+                failed(refusal.told(&secrets))
+            }
         }
     }
 }

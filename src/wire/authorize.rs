@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::secret::Secret;
 use crate::wire::endpoint::Endpoint;
-use crate::wire::form::push_query;
-use crate::wire::pkce;
+use crate::wire::form;
+use crate::wire::pkce::{self, LoginSecrets};
 use crate::wire::redirect::RedirectUri;
 use crate::wire::scope::Scopes;
 
@@ -40,43 +40,67 @@ impl fmt::Debug for AuthorizationUrl {
     }
 }
 
-/// Everything an authorization request says.
-pub(crate) struct AuthorizationRequest<'a> {
-    pub(crate) endpoint: &'a Endpoint,
-    pub(crate) client_id: &'a str,
-    pub(crate) redirect_uri: &'a RedirectUri,
-    pub(crate) scopes: &'a Scopes,
-    pub(crate) state: &'a Secret,
-    pub(crate) verifier: Option<&'a Secret>,
-    pub(crate) extra: &'a [(String, String)],
+/// What every authorization URL of one client begins with.
+#[derive(Clone, Debug)]
+pub(crate) struct AuthorizationRequest {
+    start: String,
+    pkce: bool,
 }
 
-impl AuthorizationRequest<'_> {
-    pub(crate) fn url(&self) -> AuthorizationUrl {
-        let challenge = self.verifier.map(pkce::challenge).unwrap_or_default();
-        let method = if challenge.is_empty() { "" } else { "S256" };
+impl AuthorizationRequest {
+    pub(crate) fn new(
+        endpoint: &Endpoint,
+        client_id: &str,
+        scopes: &Scopes,
+        pkce: bool,
+        extra: &[(String, String)],
+    ) -> Self {
         let own = [
             ("response_type", "code"),
-            ("client_id", self.client_id),
-            ("redirect_uri", self.redirect_uri.as_str()),
-            ("scope", self.scopes.as_str()),
-            ("state", self.state.expose()),
-            ("code_challenge", &challenge),
-            ("code_challenge_method", method),
+            ("client_id", client_id),
+            ("scope", scopes.as_str()),
+            ("code_challenge_method", if pkce { "S256" } else { "" }),
         ];
-        let extra = self.extra.iter().map(|(name, value)| (&**name, &**value));
+        let extra = extra.iter().map(|(name, value)| (&**name, &**value));
         let params = own.into_iter().chain(extra);
         // RFC 6749 section 3.1: a parameter without a value counts as omitted.
-        let params = params.filter(|(_, value)| !value.is_empty());
-        // Enough for all escapes: a string that grows leaves copies of the state behind.
-        let length: usize = params.clone().map(|(k, v)| k.len() + v.len() + 1).sum();
-        let endpoint = self.endpoint.as_str();
-        let mut url = String::with_capacity(endpoint.len() + length * 3);
-        url.push_str(endpoint);
-        for (name, value) in params {
-            push_query(&mut url, name, value);
+        let params = form::encode(params.filter(|(_, value)| !value.is_empty()));
+        let endpoint = endpoint.as_str();
+        let separator = match endpoint.split_once('?') {
+            None => "?",
+            Some((_, query)) if query.is_empty() || query.ends_with('&') => "",
+            Some(_) => "&",
+        };
+        Self {
+            start: [endpoint, separator, params.expose()].concat(),
+            pkce,
         }
-        AuthorizationUrl(url.into())
+    }
+
+    /// The URL of one login. Its secrets are base64url, in which nothing has to be escaped.
+    pub(crate) fn url(
+        &self,
+        secrets: &LoginSecrets,
+        redirect_uri: &RedirectUri,
+    ) -> AuthorizationUrl {
+        let mut challenge = [0; pkce::CHALLENGE_LENGTH];
+        let (name, challenge) = match self.pkce {
+            true => (
+                "&code_challenge=",
+                pkce::challenge(&secrets.verifier, &mut challenge),
+            ),
+            false => ("", ""),
+        };
+        let url = [
+            &self.start,
+            "&redirect_uri=",
+            redirect_uri.escaped(),
+            "&state=",
+            secrets.state.expose(),
+            name,
+            challenge,
+        ];
+        AuthorizationUrl(url.concat().into())
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::error::OAuthError;
 use crate::secret::Secret;
-use crate::wire::form::{self, Decoded};
+use crate::wire::form::{self, Piece};
 use crate::wire::redirect::RedirectUri;
 use crate::wire::text;
 
@@ -261,7 +261,7 @@ fn without_fragment(text: &str) -> &str {
     text.split('#').next().unwrap_or_default()
 }
 
-fn given(value: Option<Decoded<'_>>) -> Option<Decoded<'_>> {
+fn given(value: Option<Piece<'_>>) -> Option<Piece<'_>> {
     value.filter(|text| !text.is_empty())
 }
 
@@ -276,12 +276,12 @@ fn without_own<'a>(query: &'a str, own: &str) -> &'a str {
 
 #[derive(Default)]
 struct Parameters<'a> {
-    state: Option<Decoded<'a>>,
-    code: Option<Decoded<'a>>,
-    error: Option<Decoded<'a>>,
-    description: Option<Decoded<'a>>,
-    uri: Option<Decoded<'a>>,
-    iss: Option<Decoded<'a>>,
+    state: Option<Piece<'a>>,
+    code: Option<Piece<'a>>,
+    error: Option<Piece<'a>>,
+    description: Option<Piece<'a>>,
+    uri: Option<Piece<'a>>,
+    iss: Option<Piece<'a>>,
     unexpected: bool,
 }
 
@@ -305,7 +305,7 @@ impl<'a> Parameters<'a> {
             };
             // Texts for people are cleaned where they are shown.
             let is_prose = matches!(&*name, "error_description" | "error_uri");
-            if !is_prose && value.contains(char::is_control) {
+            if !is_prose && text::has_control(&value) {
                 return Err(IgnoredReason::Malformed.into());
             }
             if slot.replace(value).is_some() {

@@ -1,14 +1,16 @@
 //! Endpoint addresses, checked once.
 
+use std::sync::Arc;
+
 use url::{Host, Url};
 
 use crate::error::ConfigError;
 
-/// An authorization or token endpoint, kept as written. `https`, or `http` on a loopback address
+/// An authorization or token endpoint, kept as written and shared by the requests to it. `https`, or `http` on a loopback address
 /// where the provider was built with the switch for it; no userinfo and no fragment (RFC 6749
 /// sections 3.1 and 3.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Endpoint(String);
+pub(crate) struct Endpoint(Arc<str>);
 
 impl Endpoint {
     pub(crate) fn parse(
@@ -69,11 +71,16 @@ impl Endpoint {
         if url.fragment().is_some() {
             return Err(fault("leave out the # and what follows it"));
         }
-        Ok(Self(address.to_owned()))
+        Ok(Self(address.into()))
     }
 
     pub(crate) fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// For a request.
+    pub(crate) fn share(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 
     /// Whether there is nothing after the authority.
@@ -153,7 +160,7 @@ mod tests {
 
     #[test]
     fn an_origin_has_no_path() {
-        let is_origin = |address: &str| Endpoint(address.to_owned()).is_origin();
+        let is_origin = |address: &str| Endpoint(address.into()).is_origin();
         assert!(is_origin("https://api.example"));
         assert!(is_origin("https://api.example:8443/"));
         for more in ["/v1", "//", "/api.example", "?x=1", "/?x=//api.example"] {

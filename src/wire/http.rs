@@ -1,11 +1,10 @@
 //! Descriptions of HTTP requests and responses: what a driver executes and hands back.
 
 use std::fmt;
-
-use zeroize::Zeroizing;
+use std::sync::Arc;
 
 use crate::error::Phase;
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretBytes};
 use crate::time::Timestamp;
 
 /// Names one request of one flow. The count is in the snapshot, so ids go on after a restore. Sending is
@@ -34,27 +33,35 @@ impl RequestId {
 /// The driver must not follow redirects, must not send it twice, and must treat every status as an
 /// answer. `Debug` shows neither body nor headers.
 #[derive(Clone, PartialEq, Eq)]
-pub struct HttpRequest {
+pub struct HttpRequest(Box<Parts>);
+
+/// In a box, because every action is as large as the largest.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Parts {
     pub(crate) id: RequestId,
     pub(crate) phase: Phase,
-    pub(crate) url: String,
+    pub(crate) url: Arc<str>,
     pub(crate) authorization: Option<Secret>,
     pub(crate) body: Secret,
     pub(crate) deadline: Timestamp,
 }
 
 impl HttpRequest {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self(Box::new(parts))
+    }
+
     /// To be handed back with the response.
     #[must_use]
     pub fn id(&self) -> RequestId {
-        self.id
+        self.0.id
     }
 
     /// What it is for. A refresh is to be sent with the store's lock held where several programs share
     /// a store, an exchange need not be.
     #[must_use]
     pub fn phase(&self) -> Phase {
-        self.phase
+        self.0.phase
     }
 
     /// Always `POST` (RFC 6749 section 3.2).
@@ -66,13 +73,13 @@ impl HttpRequest {
     /// The token endpoint.
     #[must_use]
     pub fn url(&self) -> &str {
-        &self.url
+        &self.0.url
     }
 
     /// All headers to send; `Host` and `Content-Length` are the driver's. The value of
     /// `Authorization`, where there is one, is a secret.
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let authorization = self.authorization.as_ref();
+        let authorization = self.0.authorization.as_ref();
         [
             ("Accept", "application/json"),
             // Without a charset: one real server refuses anything but the bare type.
@@ -85,24 +92,24 @@ impl HttpRequest {
     /// The form body. It holds secrets: a code and a verifier, or a refresh token.
     #[must_use]
     pub fn body(&self) -> &str {
-        self.body.expose()
+        self.0.body.expose()
     }
 
     /// When the machine stops waiting for the response. A reply that comes later is still welcome.
     #[must_use]
     pub fn deadline(&self) -> Timestamp {
-        self.deadline
+        self.0.deadline
     }
 }
 
 impl fmt::Debug for HttpRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpRequest")
-            .field("id", &self.id)
-            .field("phase", &self.phase)
+            .field("id", &self.0.id)
+            .field("phase", &self.0.phase)
             .field("method", &self.method())
-            .field("url", &self.url)
-            .field("deadline", &self.deadline)
+            .field("url", &self.0.url)
+            .field("deadline", &self.0.deadline)
             .finish_non_exhaustive()
     }
 }
@@ -112,7 +119,7 @@ impl fmt::Debug for HttpRequest {
 pub struct HttpResponse {
     pub(crate) status: u16,
     pub(crate) retry_after: Option<String>,
-    pub(crate) body: Zeroizing<Vec<u8>>,
+    pub(crate) body: SecretBytes,
 }
 
 impl HttpResponse {
@@ -126,7 +133,7 @@ impl HttpResponse {
         Self {
             status,
             retry_after: None,
-            body: Zeroizing::new(body.into()),
+            body: SecretBytes::from(body.into()),
         }
     }
 

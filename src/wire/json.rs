@@ -6,9 +6,11 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use smallvec::SmallVec;
 use zeroize::Zeroizing;
 
-use crate::wire::form::{self, Decoded};
+use crate::wire::form::{self, Piece};
+use crate::wire::text::all_bytes;
 
 /// Longer lifetimes and waits than this (68 years) are cut to it.
 pub(crate) const MAX_SECONDS: u64 = i32::MAX as u64;
@@ -17,7 +19,7 @@ pub(crate) const MAX_SECONDS: u64 = i32::MAX as u64;
 #[derive(Clone)]
 pub(crate) enum Value<'a> {
     Json(&'a str),
-    Text(Decoded<'a>),
+    Text(Piece<'a>),
 }
 
 /// Seconds as a server wrote them.
@@ -30,15 +32,15 @@ pub(crate) enum Seconds {
 
 impl<'a> Value<'a> {
     /// The string, if it is one. It may be a secret, or quote one.
-    pub(crate) fn string(&self) -> Option<Zeroizing<String>> {
+    pub(crate) fn string(&self) -> Option<Piece<'a>> {
         match self {
-            Self::Text(text) => Some((**text).to_owned().into()),
+            Self::Text(text) => Some(text.clone()),
             Self::Json(raw) => unescape(raw),
         }
     }
 
     /// The text of a string, a number or a boolean. What an object or an array holds is not text.
-    pub(crate) fn scalar(&self) -> Option<Zeroizing<String>> {
+    pub(crate) fn scalar(&self) -> Option<Piece<'a>> {
         match self {
             Self::Json(raw) if raw.starts_with(['{', '[']) => None,
             _ => self.string().or_else(|| Some(self.raw().into())),
@@ -56,6 +58,8 @@ impl<'a> Value<'a> {
     /// The elements, if it is an array.
     pub(crate) fn array(&self) -> Option<Vec<Value<'a>>> {
         match self {
+            // Otherwise serde_json would describe what it is instead.
+            Self::Json(raw) if !raw.starts_with('[') => None,
             Self::Json(raw) => {
                 let elements: Vec<&'a RawValue> = serde_json::from_str(raw).ok()?;
                 Some(elements.iter().map(|raw| Self::Json(raw.get())).collect())
@@ -87,7 +91,7 @@ impl<'a> Value<'a> {
     /// cut off, huge values clamp; anything else is `None`.
     pub(crate) fn seconds(&self) -> Option<Seconds> {
         let text = match self {
-            Self::Json(raw) if !raw.starts_with('"') => Zeroizing::new((*raw).to_owned()),
+            Self::Json(raw) if !raw.starts_with('"') => Piece::AsItStands(raw),
             _ => self.string()?,
         };
         let text = text.trim();
@@ -113,8 +117,11 @@ impl<'a> Value<'a> {
 
 /// The text of a JSON string whose syntax has been checked. serde_json takes escapes out in a buffer
 /// that grows and is left behind as it is.
-fn unescape(raw: &str) -> Option<Zeroizing<String>> {
+fn unescape(raw: &str) -> Option<Piece<'_>> {
     let mut rest = raw.strip_prefix('"')?.strip_suffix('"')?;
+    if all_bytes(rest, |byte| byte != b'\\') {
+        return Some(Piece::AsItStands(rest));
+    }
     // An escape is longer than what it stands for.
     let mut text = Zeroizing::new(String::with_capacity(rest.len()));
     while let Some((plain, escape)) = rest.split_once('\\') {
@@ -142,7 +149,7 @@ fn unescape(raw: &str) -> Option<Zeroizing<String>> {
         });
     }
     text.push_str(rest);
-    Some(text)
+    Some(Piece::Copied(text))
 }
 
 fn code_unit(rest: &mut &str) -> Option<u16> {
@@ -151,9 +158,9 @@ fn code_unit(rest: &mut &str) -> Option<u16> {
     u16::from_str_radix(digits, 16).ok()
 }
 
-/// The members of one object, in order.
+/// The members of one object, in order. A token response has seldom more than eight.
 #[derive(Default)]
-pub(crate) struct Members<'a>(Vec<(Decoded<'a>, Value<'a>)>);
+pub(crate) struct Members<'a>(SmallVec<[(Piece<'a>, Value<'a>); 8]>);
 
 impl<'a> Members<'a> {
     /// From a JSON object; anything else, trailing text included, is `None`. The reason is not kept:
@@ -168,7 +175,7 @@ impl<'a> Members<'a> {
             let (name, value) = pair.ok()?;
             Some((name, Value::Text(value)))
         });
-        pairs.collect::<Option<Vec<_>>>().map(Self)
+        pairs.collect::<Option<_>>().map(Self)
     }
 
     /// The value of a member that is there and not null.
@@ -183,16 +190,10 @@ impl<'a> Members<'a> {
         self.0.iter().any(|(known, _)| *known == name)
     }
 
-    /// Whether any of `names` is there more than once.
-    pub(crate) fn repeats_any(&self, names: &[&str]) -> bool {
-        let count = |name: &str| self.0.iter().filter(|(known, _)| *known == name).count();
-        names.iter().any(|name| count(name) > 1)
-    }
-
     /// Puts a member in the place of any of the same name.
     pub(crate) fn set(&mut self, name: &str, value: Value<'a>) {
         self.0.retain(|(known, _)| *known != name);
-        self.0.push((Decoded::from(name.to_owned()), value));
+        self.0.push((Piece::from(name.to_owned()), value));
     }
 
     /// Gives a member another name, in the place of any that has it. One that repeats still does.
@@ -202,7 +203,7 @@ impl<'a> Members<'a> {
         }
         self.0.retain(|(known, _)| *known != to);
         let named = self.0.iter_mut().filter(|(known, _)| *known == from);
-        named.for_each(|(known, _)| *known = Decoded::from(to.to_owned()));
+        named.for_each(|(known, _)| *known = Piece::from(to.to_owned()));
     }
 
     /// Takes a member out.
@@ -218,8 +219,8 @@ impl<'a> Members<'a> {
         self.0.extend(others.0);
     }
 
-    pub(crate) fn into_pairs(self) -> Vec<(Decoded<'a>, Value<'a>)> {
-        self.0
+    pub(crate) fn into_pairs(self) -> impl Iterator<Item = (Piece<'a>, Value<'a>)> {
+        self.0.into_iter()
     }
 }
 
@@ -235,16 +236,43 @@ impl<'de> Deserialize<'de> for Members<'de> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some(name) = map.next_key::<String>()? {
+                let mut members = Members::default();
+                while let Some(Name(name)) = map.next_key()? {
                     let raw: &'de RawValue = map.next_value()?;
-                    members.push((name.into(), Value::Json(raw.get())));
+                    members.0.push((name, Value::Json(raw.get())));
                 }
-                Ok(Members(members))
+                Ok(members)
             }
         }
 
         deserializer.deserialize_map(Collect)
+    }
+}
+
+/// A member's name, copied only if there are escapes in it.
+struct Name<'a>(Piece<'a>);
+
+impl<'de> Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read;
+
+        impl<'de> Visitor<'de> for Read {
+            type Value = Name<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
+                Ok(Name(Piece::AsItStands(name)))
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+                Ok(Name(name.to_owned().into()))
+            }
+        }
+
+        deserializer.deserialize_str(Read)
     }
 }
 
@@ -286,7 +314,7 @@ mod tests {
         ];
         for raw in strings {
             let own = Value::Json(raw).string();
-            let own = own.as_ref().map(|text| text.as_str());
+            let own = own.as_deref();
             let known: Option<String> = serde_json::from_str(raw).ok();
             assert_eq!(own, known.as_deref(), "{raw}");
         }

@@ -3,7 +3,10 @@
 use std::collections::HashSet;
 use std::fmt;
 
+use smallvec::SmallVec;
+
 use crate::error::ConfigError;
+use crate::wire::text::has_control;
 
 /// A list of scopes: what was asked for, or what was granted.
 #[derive(Clone, Default)]
@@ -43,16 +46,27 @@ impl Scopes {
     /// What a server listed one by one.
     pub(crate) fn listed<'a>(scopes: impl IntoIterator<Item = &'a str>) -> Self {
         let scopes = scopes.into_iter().map(str::trim);
-        let is_plain = |scope: &&str| !scope.contains(|c: char| c.is_control() || c == ' ');
+        let is_plain = |scope: &&str| !scope.contains(' ') && !has_control(scope);
         Self::once_each(scopes.filter(is_plain))
     }
 
-    /// A server's list may be a megabyte long, so the repeated are found by a set.
+    /// A server's list may be a megabyte long, so the repeated are found by a set; few are compared faster.
     fn once_each<'a>(scopes: impl Iterator<Item = &'a str>) -> Self {
+        const FEW: usize = 16;
+        let mut fresh: SmallVec<[&str; FEW]> = SmallVec::new();
         let mut seen = HashSet::new();
-        let fresh: Vec<_> = scopes
-            .filter(|scope| !scope.is_empty() && seen.insert(*scope))
-            .collect();
+        for scope in scopes.filter(|scope| !scope.is_empty()) {
+            if fresh.len() == FEW && seen.is_empty() {
+                seen.extend(fresh.iter().copied());
+            }
+            let is_new = match seen.is_empty() {
+                true => !fresh.contains(&scope),
+                false => seen.insert(scope),
+            };
+            if is_new {
+                fresh.push(scope);
+            }
+        }
         Self(fresh.join(" "))
     }
 

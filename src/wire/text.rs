@@ -29,6 +29,18 @@ const TELLING: [&str; 9] = [
     "apikey",
 ];
 
+/// Whether all bytes are so. It looks at every one, which is faster than to stop: the compiler takes many at
+/// once.
+pub(crate) fn all_bytes(text: &str, is_so: impl Fn(u8) -> bool) -> bool {
+    text.bytes().fold(true, |all, byte| all & is_so(byte))
+}
+
+/// Whether there is a control character in it.
+pub(crate) fn has_control(text: &str) -> bool {
+    let is_plain = all_bytes(text, |byte| matches!(byte, b' '..=b'~'));
+    !is_plain && text.contains(char::is_control)
+}
+
 /// At most 256 bytes of the characters that RFC 6749 section 5.2 allows in a description: printable
 /// ASCII without `"` and `\`. Control characters end here, before they reach a terminal; so does any
 /// of the `secrets` that a server echoes, and whatever looks like somebody's token.

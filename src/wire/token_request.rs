@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use crate::error::Phase;
 use crate::secret::Secret;
 use crate::wire::callback::AuthorizationCode;
-use crate::wire::form;
+use crate::wire::form::{self, Piece};
 use crate::wire::redirect::RedirectUri;
 use crate::wire::scope::Scopes;
 
@@ -49,109 +49,142 @@ impl<'a> Grant<'a> {
         }
     }
 
-    /// The body for a backend of the program's own that speaks "token swap": a bare code or refresh
-    /// token, and nothing that the backend knows better. The code's verifier goes with it only where
-    /// a challenge was sent.
-    pub(crate) fn swap_body(&self, extra: &[(String, Secret)]) -> Secret {
-        let mut body: Vec<(&'a str, &'a str)> = Vec::with_capacity(3);
-        match self {
+    /// The body of a token request, but for who asks.
+    fn body(&self, credentials: &Credentials) -> Secret {
+        let (extra, own) = (credentials.extra.expose(), credentials.params.expose());
+        let body = match self {
             Self::AuthorizationCode {
                 code,
                 redirect_uri,
                 verifier,
-            } => {
-                body.push(("code", code.secret().expose()));
-                if let Some(verifier) = verifier {
-                    body.push(("redirect_uri", redirect_uri.as_str()));
-                    body.push(("code_verifier", verifier.expose()));
-                }
-            }
-            Self::RefreshToken(token) => body.push(("refresh_token", token.expose())),
-            Self::ClientCredentials { .. } => {}
-        }
-        let extra = extra.iter().map(|(name, value)| (&**name, value.expose()));
-        let body: Vec<_> = body.into_iter().chain(extra).collect();
-        Secret::from_zeroizing(form::encode(&body))
+            } => [
+                "grant_type=authorization_code&code=",
+                &form::escape(code.secret().expose()),
+                "&redirect_uri=",
+                redirect_uri.escaped(),
+                verifier.map_or("", |_| "&code_verifier="),
+                verifier.map_or("", Secret::expose),
+                extra,
+                own,
+            ]
+            .concat(),
+            Self::RefreshToken(token) => [
+                "grant_type=refresh_token&refresh_token=",
+                &form::escape(token.expose()),
+                extra,
+                own,
+            ]
+            .concat(),
+            Self::ClientCredentials { scopes } => [
+                "grant_type=client_credentials",
+                if scopes.is_empty() { "" } else { "&scope=" },
+                &form::escape(scopes.as_str()),
+                extra,
+                own,
+            ]
+            .concat(),
+        };
+        body.into()
     }
-}
 
-/// Who asks.
-pub(crate) struct Credentials<'a> {
-    pub(crate) client_id: &'a str,
-    pub(crate) secret: Option<&'a Secret>,
-    pub(crate) auth: ClientAuth,
-}
-
-impl Credentials<'_> {
-    /// The form body and the `Authorization` header, if there is one: exactly one way of
-    /// authentication per request.
-    pub(crate) fn request(
-        &self,
-        grant: &Grant<'_>,
-        extra: &[(String, Secret)],
-    ) -> (Secret, Option<Secret>) {
-        let mut body = Vec::with_capacity(8);
-        match grant {
-            Grant::AuthorizationCode {
+    /// The body for a backend of the program's own that speaks "token swap": a bare code or refresh
+    /// token, and nothing that the backend knows better. The code's verifier goes with it only where
+    /// a challenge was sent.
+    pub(crate) fn swap_body(&self, credentials: &Credentials) -> Secret {
+        let extra = credentials.extra.expose();
+        let body = match self {
+            Self::AuthorizationCode {
                 code,
                 redirect_uri,
                 verifier,
-            } => {
-                body.push(("grant_type", "authorization_code"));
-                body.push(("code", code.secret().expose()));
-                body.push(("redirect_uri", redirect_uri.as_str()));
-                body.extend(verifier.map(|verifier| ("code_verifier", verifier.expose())));
+            } => [
+                "code=",
+                &form::escape(code.secret().expose()),
+                verifier.map_or("", |_| "&redirect_uri="),
+                verifier.map_or("", |_| redirect_uri.escaped()),
+                verifier.map_or("", |_| "&code_verifier="),
+                verifier.map_or("", Secret::expose),
+                extra,
+            ]
+            .concat(),
+            Self::RefreshToken(token) => {
+                ["refresh_token=", &form::escape(token.expose()), extra].concat()
             }
-            Grant::RefreshToken(token) => {
-                body.push(("grant_type", "refresh_token"));
-                body.push(("refresh_token", token.expose()));
-            }
-            Grant::ClientCredentials { scopes } => {
-                body.push(("grant_type", "client_credentials"));
-                if !scopes.as_str().is_empty() {
-                    body.push(("scope", scopes.as_str()));
-                }
-            }
+            Self::ClientCredentials { .. } => extra.to_owned(),
+        };
+        body.into()
+    }
+}
+
+/// Who asks, written once for all requests of a client.
+#[derive(Clone, Debug)]
+pub(crate) struct Credentials {
+    /// The `Authorization` header, if the client authenticates so.
+    header: Option<Secret>,
+    /// Or else its id, and its secret if it has one.
+    params: Secret,
+    /// What the program adds to each token request.
+    extra: Secret,
+}
+
+impl Credentials {
+    pub(crate) fn new(
+        client_id: &str,
+        secret: Option<&Secret>,
+        auth: ClientAuth,
+        extra: &[(String, Secret)],
+    ) -> Self {
+        let header = secret.and_then(|secret| basic(client_id, secret, auth));
+        let own = secret.map(|secret| ("client_secret", secret.expose()));
+        let own = [("client_id", client_id)].into_iter().chain(own);
+        let own = own.filter(|_| header.is_none());
+        let extra = extra.iter().map(|(name, value)| (&**name, value.expose()));
+        Self {
+            params: more(own),
+            extra: more(extra),
+            header,
         }
-        body.extend(extra.iter().map(|(name, value)| (&**name, value.expose())));
-        self.authenticate(body)
+    }
+
+    /// The form body and the `Authorization` header, if there is one: exactly one way of
+    /// authentication per request.
+    pub(crate) fn request(&self, grant: &Grant<'_>) -> (Secret, Option<Secret>) {
+        (grant.body(self), self.header.clone())
     }
 
     /// A request to revoke a token (RFC 7009 section 2.1).
     pub(crate) fn revocation(&self, token: &Secret, hint: &str) -> (Secret, Option<Secret>) {
-        self.authenticate(vec![("token", token.expose()), ("token_type_hint", hint)])
-    }
-
-    fn authenticate<'a>(&'a self, mut body: Vec<(&'a str, &'a str)>) -> (Secret, Option<Secret>) {
-        let authorization = self.basic();
-        if authorization.is_none() {
-            body.push(("client_id", self.client_id));
-            body.extend(self.secret.map(|secret| ("client_secret", secret.expose())));
-        }
-        let authorization = authorization.map(|basic| format!("Basic {}", basic.expose()).into());
-        let body = Secret::from_zeroizing(form::encode(&body));
-        (body, authorization)
+        let own = self.params.expose();
+        let token = form::escape(token.expose());
+        let body = ["token=", &token, "&token_type_hint=", hint, own].concat();
+        (body.into(), self.header.clone())
     }
 
     /// What stands behind `Basic ` in the header, if the client authenticates so.
     pub(crate) fn basic(&self) -> Option<Secret> {
-        let (id, secret) = (self.client_id, self.secret?.expose());
-        let mut pair = Zeroizing::new(String::with_capacity((id.len() + secret.len()) * 3 + 1));
-        match self.auth {
-            ClientAuth::Body => return None,
-            ClientAuth::Basic => {
-                pair.extend(form::percent_encode(id));
-                pair.push(':');
-                pair.extend(form::percent_encode(secret));
-            }
-            ClientAuth::BasicUnencoded => {
-                pair.push_str(id);
-                pair.push(':');
-                pair.push_str(secret);
-            }
-        }
-        Some(STANDARD.encode(&*pair).into())
+        let header = self.header.as_ref()?.expose();
+        header.strip_prefix(BASIC).map(Secret::from)
     }
+}
+
+const BASIC: &str = "Basic ";
+
+fn basic(id: &str, secret: &Secret, auth: ClientAuth) -> Option<Secret> {
+    let (id, secret) = match auth {
+        ClientAuth::Body => return None,
+        ClientAuth::Basic => (form::escape(id), form::escape(secret.expose())),
+        ClientAuth::BasicUnencoded => (Piece::AsItStands(id), Piece::AsItStands(secret.expose())),
+    };
+    let pair = Zeroizing::new([&*id, ":", &*secret].concat());
+    let encoded = Zeroizing::new(STANDARD.encode(&*pair));
+    Some([BASIC, &*encoded].concat().into())
+}
+
+/// Pairs that stand behind others.
+fn more<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Secret {
+    let pairs = form::encode(pairs);
+    let separator = if pairs.is_empty() { "" } else { "&" };
+    [separator, pairs.expose()].concat().into()
 }
 
 /// Parameters that no extra may set.

@@ -1,13 +1,14 @@
 //! The token response (RFC 6749 sections 5.1 and 5.2), decoded totally: any bytes are tokens, an
 //! OAuth error, or a plain failure.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
 use crate::error::{BadResponse, Cause, OAuthError};
-use crate::secret::Secret;
+use crate::secret::{Secret, is_token};
 use crate::time::Timestamp;
 use crate::wire::http::HttpResponse;
 use crate::wire::json::{Members, Seconds, Value};
@@ -40,14 +41,19 @@ pub(crate) enum Lifetime {
 /// The type of an access token, as the server wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenType {
-    text: String,
+    text: Cow<'static, str>,
     bearer: bool,
 }
 
 impl TokenType {
-    pub(crate) fn new(text: String, steps: &[RepairStep]) -> Self {
-        let bearer = repair::is_bearer(steps, &text);
-        Self { text, bearer }
+    pub(crate) fn new(text: &str, steps: &[RepairStep]) -> Self {
+        Self {
+            bearer: repair::is_bearer(steps, text),
+            text: match text {
+                "Bearer" => "Bearer".into(),
+                other => other.to_owned().into(),
+            },
+        }
     }
 
     /// Verbatim; `Bearer` where the server said nothing.
@@ -69,6 +75,14 @@ impl TokenType {
 pub struct Extra(pub(crate) Vec<(String, Secret)>);
 
 impl Extra {
+    /// By name. Of members that repeat, the last stays, as in most JSON readers.
+    pub(crate) fn sorted(mut members: Vec<(String, Secret)>) -> Self {
+        members.reverse();
+        members.sort_by(|(one, _), (other, _)| one.cmp(other));
+        members.dedup_by(|(one, _), (other, _)| one == other);
+        Self(members)
+    }
+
     /// The member `name`, read as a `T`; `None` if it is not there or is no `T`.
     #[must_use]
     pub fn get<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
@@ -88,49 +102,120 @@ impl fmt::Debug for Extra {
     }
 }
 
-const RECOGNISED: [&str; 10] = [
-    "access_token",
-    "token_type",
-    "expires_in",
-    "expires",
-    "refresh_token",
-    "refresh_token_expires_in",
-    "scope",
-    "error",
-    "error_description",
-    "error_uri",
-];
+/// The members of a response, sorted by what the protocol makes of them.
+#[derive(Default)]
+struct Body<'a> {
+    access_token: Option<Value<'a>>,
+    token_type: Option<Value<'a>>,
+    expires_in: Option<Value<'a>>,
+    expires: Option<Value<'a>>,
+    refresh_token: Option<Value<'a>>,
+    refresh_token_expires_in: Option<Value<'a>>,
+    scope: Option<Value<'a>>,
+    error: Option<Value<'a>>,
+    error_description: Option<Value<'a>>,
+    error_uri: Option<Value<'a>>,
+    extra: Vec<(String, Secret)>,
+}
 
-/// Decodes a response. `secrets` are what the request carried: a server may echo them.
-pub(crate) fn decode(
-    response: &HttpResponse,
-    steps: &[RepairStep],
-    secrets: &[&Secret],
-    now: Timestamp,
-) -> Result<TokenResponse, Cause> {
-    let retry_after = response
-        .retry_after
-        .as_deref()
-        .and_then(|value| retry_after::parse(value, now));
-    let status = response.status;
-    let bad = |problem: &'static str, body: Option<&str>| {
+impl<'a> Body<'a> {
+    /// `None` if a member that the protocol knows is there twice. One that is null counts as absent.
+    fn sort(members: Members<'a>) -> Option<Self> {
+        let mut body = Self::default();
+        for (name, value) in members.into_pairs() {
+            let slot = match &*name {
+                "access_token" => &mut body.access_token,
+                "token_type" => &mut body.token_type,
+                "expires_in" => &mut body.expires_in,
+                "expires" => &mut body.expires,
+                "refresh_token" => &mut body.refresh_token,
+                "refresh_token_expires_in" => &mut body.refresh_token_expires_in,
+                "scope" => &mut body.scope,
+                "error" => &mut body.error,
+                "error_description" => &mut body.error_description,
+                "error_uri" => &mut body.error_uri,
+                _ => {
+                    body.extra.push((name.into_owned(), value.raw().into()));
+                    continue;
+                }
+            };
+            if slot.replace(value).is_some() {
+                return None;
+            }
+        }
+        Some(body)
+    }
+}
+
+fn given(value: Option<Value<'_>>) -> Option<Value<'_>> {
+    value.filter(|value| !value.is_null())
+}
+
+/// Why there are no tokens in a response. A server may echo what the request carried, so it is told only with
+/// that taken out.
+pub(crate) struct Refusal<'a> {
+    status: u16,
+    retry_after: Option<Duration>,
+    reason: Reason<'a>,
+}
+
+enum Reason<'a> {
+    OAuth(Box<Body<'a>>),
+    Other {
+        problem: &'static str,
+        body: Option<&'a str>,
+    },
+}
+
+impl Refusal<'_> {
+    /// The refusal without the `secrets`.
+    pub(crate) fn told(&self, secrets: &[&Secret]) -> Cause {
+        let (problem, body) = match &self.reason {
+            Reason::OAuth(body) => {
+                let mut error = read_error(body, secrets);
+                error.status = Some(self.status);
+                error.retry_after = self.retry_after;
+                return Cause::OAuth(error);
+            }
+            Reason::Other { problem, body } => (*problem, *body),
+        };
         let answer = BadResponse {
-            status,
+            status: self.status,
             problem,
             snippet: body.and_then(|body| text::snippet(body, secrets)),
-            retry_after,
+            retry_after: self.retry_after,
         };
-        match status {
+        match self.status {
             200..=299 => Cause::Unreadable(answer),
             _ => Cause::Http(answer),
         }
-    };
+    }
+}
 
+/// Decodes a response.
+pub(crate) fn decode<'a>(
+    response: &'a HttpResponse,
+    steps: &[RepairStep],
+    now: Timestamp,
+) -> Result<TokenResponse, Refusal<'a>> {
+    read(response, steps).map_err(|reason| {
+        let retry_after = response.retry_after.as_deref();
+        Refusal {
+            status: response.status,
+            retry_after: retry_after.and_then(|value| retry_after::parse(value, now)),
+            reason,
+        }
+    })
+}
+
+fn read<'a>(response: &'a HttpResponse, steps: &[RepairStep]) -> Result<TokenResponse, Reason<'a>> {
+    let is_success = (200..=299).contains(&response.status);
+    let other = |problem, body| Reason::Other { problem, body };
     if response.body.len() > HttpResponse::MAX_BODY {
-        return Err(bad("the body is larger than 1 MiB", None));
+        return Err(other("the body is larger than 1 MiB", None));
     }
     let Ok(body) = std::str::from_utf8(&response.body) else {
-        return Err(bad("the body is not UTF-8", None));
+        return Err(other("the body is not UTF-8", None));
     };
     let body = body.strip_prefix('\u{feff}').unwrap_or(body).trim();
     let body = repair::unwrap_text(steps, body);
@@ -142,28 +227,23 @@ pub(crate) fn decode(
         _ => Members::from_form(body).filter(|form| form.has("access_token") || form.has("error")),
     };
     let Some(mut members) = members else {
-        return Err(match status {
-            200..=299 => bad("the body is no token response", Some(body)),
-            _ => bad(name_of(status), Some(body)),
-        });
+        let problem = match is_success {
+            true => "the body is no token response",
+            false => name_of(response.status),
+        };
+        return Err(other(problem, Some(body)));
     };
     repair::apply(steps, &mut members);
-    if members.repeats_any(&RECOGNISED) {
-        return Err(bad("a member stands twice in the body", None));
+    let Some(sorted) = Body::sort(members) else {
+        return Err(other("a member stands twice in the body", None));
+    };
+    if sorted.error.as_ref().is_some_and(|error| !error.is_null()) {
+        return Err(Reason::OAuth(Box::new(sorted)));
     }
-    if let Some(error) = members.get("error") {
-        let mut error = read_error(error, &members, secrets);
-        error.status = Some(status);
-        error.retry_after = retry_after;
-        return Err(Cause::OAuth(error));
+    if !is_success {
+        return Err(other(name_of(response.status), Some(body)));
     }
-    if !(200..=299).contains(&status) {
-        return Err(bad(name_of(status), Some(body)));
-    }
-    match read_tokens(members, steps) {
-        Ok(tokens) => Ok(tokens),
-        Err(problem) => Err(bad(problem, Some(body))),
-    }
+    read_tokens(sorted, steps).map_err(|problem| other(problem, Some(body)))
 }
 
 fn name_of(status: u16) -> &'static str {
@@ -175,18 +255,18 @@ fn name_of(status: u16) -> &'static str {
     }
 }
 
-fn read_error(error: &Value<'_>, members: &Members<'_>, secrets: &[&Secret]) -> OAuthError {
+fn read_error(body: &Body<'_>, secrets: &[&Secret]) -> OAuthError {
     let shown = |value: Option<&Value<'_>>| text::printable(&value?.string()?, secrets);
-    let mut code = error.scalar();
-    let mut description = shown(members.get("error_description"));
-    if let Some(object) = error.object() {
+    let mut code = body.error.as_ref().and_then(Value::scalar);
+    let mut description = shown(body.error_description.as_ref());
+    if let Some(object) = body.error.as_ref().and_then(Value::object) {
         let named = |name: &&str| object.get(name)?.scalar();
         code = ["type", "code", "status"].iter().find_map(named);
         description = description.or_else(|| shown(object.get("message")));
     }
-    let uri = members.get("error_uri").and_then(Value::string);
+    let uri = body.error_uri.as_ref().and_then(Value::string);
     OAuthError {
-        code: text::error_code(&code.unwrap_or_default(), secrets),
+        code: text::error_code(code.as_deref().unwrap_or_default(), secrets),
         description,
         uri: uri.and_then(|uri| text::uri(&uri, secrets)),
         status: None,
@@ -194,26 +274,23 @@ fn read_error(error: &Value<'_>, members: &Members<'_>, secrets: &[&Secret]) -> 
     }
 }
 
-fn read_tokens(
-    mut members: Members<'_>,
-    steps: &[RepairStep],
-) -> Result<TokenResponse, &'static str> {
-    let access_token = credential(members.take("access_token"))
+fn read_tokens(body: Body<'_>, steps: &[RepairStep]) -> Result<TokenResponse, &'static str> {
+    let access_token = credential(body.access_token)
         .map_err(|()| "access_token is not a string of visible ASCII")?
         .ok_or("there is no access_token in the body")?;
-    let refresh_token = credential(members.take("refresh_token"))
+    let refresh_token = credential(body.refresh_token)
         .map_err(|()| "refresh_token is not a string of visible ASCII")?;
-    let token_type = match members.take("token_type").filter(|value| !value.is_null()) {
-        None => "Bearer".to_owned(),
+    let token_type = match given(body.token_type) {
+        None => TokenType::new("Bearer", steps),
         Some(value) => match value.string() {
-            Some(text) if text.trim().is_empty() => "Bearer".to_owned(),
+            Some(text) if text.trim().is_empty() => TokenType::new("Bearer", steps),
             Some(text) if text.len() <= 256 && text.bytes().all(|b| matches!(b, b' '..=b'~')) => {
-                text.as_str().to_owned()
+                TokenType::new(&text, steps)
             }
             _ => return Err("token_type is not a string of printable ASCII"),
         },
     };
-    let scopes = members.take("scope").and_then(|value| match value.array() {
+    let scopes = given(body.scope).and_then(|value| match value.array() {
         None => value.string().map(|text| Scopes::granted(&text)),
         Some(list) => {
             let texts: Vec<_> = list.iter().filter_map(Value::string).collect();
@@ -221,48 +298,41 @@ fn read_tokens(
             Some(Scopes::listed(scopes))
         }
     });
-    let expires_in = members.take("expires_in").filter(|value| !value.is_null());
-    let expires_in = expires_in.or(members.take("expires"));
+    let expires_in = given(body.expires_in).or(body.expires);
     let lifetime = match expires_in.and_then(|value| value.seconds()) {
         None => Lifetime::Unknown,
         Some(Seconds::Negative) => Lifetime::Seconds(0), // already expired
         Some(Seconds::Zero) => Lifetime::Zero,
         Some(Seconds::Positive(seconds)) => Lifetime::Seconds(seconds),
     };
-    let refresh_lifetime = members.take("refresh_token_expires_in");
+    let refresh_lifetime = body.refresh_token_expires_in;
     let refresh_token_lifetime = match refresh_lifetime.and_then(|value| value.seconds()) {
         Some(Seconds::Positive(seconds)) => Some(seconds),
         _ => None,
     };
-    // Of an unknown member that repeats, the last stays, as in most JSON readers.
-    let extra: BTreeMap<String, Secret> = members
-        .into_pairs()
-        .into_iter()
-        .filter(|(name, _)| !RECOGNISED.contains(&&**name))
-        .map(|(name, value)| (name.into_owned(), value.raw().into()))
-        .collect();
     Ok(TokenResponse {
         access_token,
-        token_type: TokenType::new(token_type, steps),
+        token_type,
         lifetime,
         refresh_token,
         refresh_token_lifetime,
         scopes,
-        extra: Extra(extra.into_iter().collect()),
+        extra: Extra::sorted(body.extra),
     })
 }
 
 /// A token: a string of visible ASCII (RFC 6749 appendix A.12). Null counts as absent, and so does an
 /// empty one.
 fn credential(value: Option<Value<'_>>) -> Result<Option<Secret>, ()> {
-    let Some(value) = value.filter(|value| !value.is_null()) else {
+    let Some(value) = given(value) else {
         return Ok(None);
     };
-    let text = Secret::from_zeroizing(value.string().ok_or(())?);
-    if !text.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(());
+    let text = value.string().ok_or(())?;
+    match &*text {
+        "" => Ok(None),
+        text if is_token(text) => Ok(Some(text.into())),
+        _ => Err(()),
     }
-    Ok(Some(text).filter(|text| !text.is_empty()))
 }
 
 #[cfg(test)]
@@ -279,9 +349,9 @@ mod tests {
 
     fn failure(status: u16, body: &str, secrets: &[&Secret]) -> String {
         let response = HttpResponse::new(status, body);
-        match decode(&response, &[], secrets, Timestamp::from_millis(0)) {
+        match decode(&response, &[], Timestamp::from_millis(0)) {
             Ok(_) => panic!("tokens in {body}"),
-            Err(cause) => format!("{cause:?}"),
+            Err(refusal) => format!("{:?}", refusal.told(secrets)),
         }
     }
 
@@ -316,7 +386,7 @@ mod tests {
     #[test]
     fn an_unknown_member_that_repeats_is_read_once() {
         let response = HttpResponse::new(200, r#"{"access_token":"AT","x":1,"y":2,"x":3}"#);
-        let tokens = decode(&response, &[], &[], Timestamp::from_millis(0)).ok();
+        let tokens = decode(&response, &[], Timestamp::from_millis(0)).ok();
         let extra = tokens.map(|tokens| tokens.extra).unwrap_or_default();
         assert_eq!(extra.names().collect::<Vec<_>>(), ["x", "y"]);
         assert_eq!(extra.get::<u8>("x"), Some(3));
