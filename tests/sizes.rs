@@ -18,16 +18,16 @@ fn assert_send_sync<T: Send + Sync + Debug + 'static>() {}
 #[cfg(target_pointer_width = "64")]
 #[test]
 fn the_main_types_have_these_sizes() {
-    assert_size::<AuthFlow>(488);
-    assert_size::<Event>(112);
-    assert_size::<Action>(128);
-    assert_size::<Notice>(128);
+    assert_size::<AuthFlow>(96);
+    assert_size::<Event>(96);
+    assert_size::<Action>(32);
+    assert_size::<Notice>(32);
     assert_size::<Failure>(112);
-    assert_size::<Snapshot>(376);
-    assert_size::<Client>(416);
-    assert_size::<Secret>(24);
+    assert_size::<Snapshot>(344);
+    assert_size::<Client>(448);
+    assert_size::<Secret>(16);
     assert_size::<Timestamp>(8);
-    assert_size::<HttpRequest>(96);
+    assert_size::<HttpRequest>(8);
     assert_size::<HttpResponse>(56);
 }
 

@@ -66,7 +66,8 @@ fn every_version_that_was_ever_written_is_read_or_refused() {
             "of-a-login.json" => {
                 let flow = restored.unwrap();
                 assert_eq!(flow.state(), State::AwaitingCode);
-                let url = flow.authorization_url().unwrap().as_str();
+                let url = flow.authorization_url().unwrap();
+                let url = url.as_str();
                 assert!(url.contains("state=SECRET-state-"), "{url}");
             }
             "rejected-and-expired.json" => {

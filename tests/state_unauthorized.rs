@@ -39,7 +39,8 @@ fn a_login_is_saved_before_the_browser_opens() {
     assert_eq!(s.flow.activity(), Activity::Idle);
     assert_eq!(s.wait(), Some(LOGIN_TIMEOUT));
 
-    let url = s.flow.authorization_url().unwrap().as_str();
+    let url = s.flow.authorization_url().unwrap();
+    let url = url.as_str();
     assert!(url.starts_with("https://as.example/authorize?response_type=code&client_id=client-1&"));
     for part in [
         "&redirect_uri=http%3A%2F%2F127.0.0.1%3A8888%2Fcallback&",

@@ -57,8 +57,8 @@ pub fn run(data: &[u8]) -> Vec<String> {
     };
     flow.handle(begin, NOW).expect("a URI of this very client");
     drain(&mut flow);
-    let url = flow.authorization_url().expect("a login").as_str();
-    let (state, challenge) = input.judge_authorization(url, &scopes);
+    let url = flow.authorization_url().expect("a login");
+    let (state, challenge) = input.judge_authorization(url.as_str(), &scopes);
 
     let exchange = sent(&mut flow, input.genuine(&state));
     let verifier = input.judge_exchange(&exchange);

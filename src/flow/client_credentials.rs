@@ -57,7 +57,7 @@ impl ClientCredentialsRequest {
         result: Result<HttpResponse, TransportError>,
         now: Timestamp,
     ) -> Result<TokenSet, Failure> {
-        let response = read(client, result, &[], now)
+        let response = read(client, result, Vec::new, now)
             .map_err(|cause| Failure::new(Phase::ClientCredentials, cause))?;
         let mut rest = Rest::unknown(self.sent_at, None);
         rest.token_type = response.token_type;

@@ -101,7 +101,7 @@ impl Rest {
     /// Of tokens of which nobody said more: bearer tokens, as old as this moment.
     pub(crate) fn unknown(now: Timestamp, refresh_token_expires_at: Option<Timestamp>) -> Self {
         Self {
-            token_type: TokenType::new("Bearer".to_owned(), &[]),
+            token_type: TokenType::new("Bearer", &[]),
             extra: Extra::default(),
             obtained_at: now,
             refresh_token_expires_at,

@@ -15,7 +15,6 @@ use crate::flow::{Activity, State};
 use crate::provider::client::Client;
 use crate::secret::Secret;
 use crate::time::Timestamp;
-use crate::wire::authorize::AuthorizationUrl;
 use crate::wire::callback::{
     self, Answer, AuthorizationCode, CallbackUrl, IgnoredCallback, IgnoredReason,
 };
@@ -29,8 +28,9 @@ type HttpResult = Result<HttpResponse, TransportError>;
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Machine {
-    pub(crate) login: Option<Login>,
-    pub(crate) session: Option<Session>,
+    /// In boxes: a server has a million that wait for one of them.
+    pub(crate) login: Option<Box<Login>>,
+    pub(crate) session: Option<Box<Session>>,
     /// Counts requests; in the snapshot, so that ids never repeat.
     pub(crate) requests: u64,
     /// Counts token sets; survives a log-out, so that serials never repeat.
@@ -43,7 +43,6 @@ pub(crate) struct Machine {
 pub(crate) struct Login {
     pub(crate) secrets: LoginSecrets,
     pub(crate) redirect_uri: RedirectUri,
-    pub(crate) url: AuthorizationUrl,
     pub(crate) deadline: Timestamp,
     pub(crate) exchange: Option<Exchange>,
 }
@@ -292,14 +291,13 @@ impl Machine {
     ) {
         let url = client.authorization_url(&secrets, &redirect_uri);
         out.push(Action::Persist);
-        out.push(Action::OpenUrl(url.clone()));
-        self.login = Some(Login {
+        out.push(Action::OpenUrl(url));
+        self.login = Some(Box::new(Login {
             secrets,
             redirect_uri,
-            url,
             deadline: now.saturating_add(client.login_timeout),
             exchange: None,
-        });
+        }));
     }
 
     // Rows 2 to 4.
@@ -372,7 +370,7 @@ impl Machine {
         let Some(login) = self.login.take() else {
             return;
         };
-        out.withdraw_url(&login.url);
+        out.withdraw_url();
         let phase = match &login.exchange {
             None => Phase::Authorization,
             Some(exchange) => {
@@ -381,9 +379,8 @@ impl Machine {
             }
         };
         out.push(Action::Persist);
-        out.push(Action::Notify(Notice::LoginFailed(Failure::new(
-            phase, cause,
-        ))));
+        let failure = Box::new(Failure::new(phase, cause));
+        out.push(Action::Notify(Notice::LoginFailed(failure)));
     }
 
     // Rows 6 to 13.
@@ -439,14 +436,13 @@ impl Machine {
         else {
             return;
         };
-        let sent = [
-            &exchange.code,
-            &login.secrets.verifier,
-            &login.secrets.state,
-        ];
-        let known = self.session.iter().flat_map(Session::known);
-        let secrets: Vec<_> = sent.into_iter().chain(known).collect();
-        let response = match read(client, result, &secrets, now) {
+        let secrets = || {
+            let own = &login.secrets;
+            let sent = [&exchange.code, &own.verifier, &own.state];
+            let known = self.session.iter().flat_map(|session| session.known());
+            sent.into_iter().chain(known).cloned().collect()
+        };
+        let response = match read(client, result, secrets, now) {
             Ok(response) => response,
             Err(cause) => return self.fail_login(cause, out),
         };
@@ -471,7 +467,7 @@ impl Machine {
         };
         self.login = None;
         self.retire_refresh(out);
-        self.session = Some(Session::new(tokens));
+        self.session = Some(Box::new(Session::new(tokens)));
         self.settle(client, now);
         out.push(Action::Persist);
         out.push(Action::Notify(Notice::LoggedIn));
@@ -545,7 +541,7 @@ impl Machine {
         let waits = |session: &Session| {
             session.can_refresh() && !matches!(session.refresh, Refresh::InFlight { .. })
         };
-        if self.session.as_ref().is_some_and(waits) {
+        if self.session.as_deref().is_some_and(waits) {
             self.send_refresh(client, now, out);
         }
     }
@@ -621,7 +617,7 @@ impl Machine {
         if is_rejected {
             session.refresh = Refresh::Rejected;
         }
-        self.session = Some(session);
+        self.session = Some(Box::new(session));
         out.push(Action::Persist);
     }
 
@@ -630,7 +626,7 @@ impl Machine {
     fn log_out(&mut self, out: &mut Outbox) {
         self.retire_refresh(out);
         if let Some(login) = self.login.take() {
-            out.withdraw_url(&login.url);
+            out.withdraw_url();
             if let Some(exchange) = &login.exchange {
                 out.withdraw_request(exchange.id);
             }
@@ -720,12 +716,14 @@ impl Session {
         result: HttpResult,
         now: Timestamp,
     ) -> Result<TokenResponse, Cause> {
-        let tokens = &self.tokens;
-        let others = tokens.extra.names().filter(|name| name.ends_with("token"));
-        let others = others.filter_map(|name| tokens.extra.get::<String>(name));
-        let others: Vec<_> = others.map(Secret::from).collect();
-        let secrets: Vec<_> = self.known().chain(&others).collect();
-        read(client, result, &secrets, now)
+        let secrets = || {
+            let extra = &self.tokens.extra;
+            let others = extra.names().filter(|name| name.ends_with("token"));
+            let others = others.filter_map(|name| extra.get::<String>(name));
+            let known = self.known().cloned();
+            known.chain(others.map(Secret::from)).collect()
+        };
+        read(client, result, secrets, now)
     }
 
     /// What the server has given it, and should not show to anybody.
@@ -738,7 +736,7 @@ impl Session {
 
     /// Rows 9, 10, 11 and 22. The refresh token is kept in every case.
     fn refresh_failed(&mut self, cause: Cause, now: Timestamp, out: &mut Outbox) {
-        let failure = Failure::new(Phase::Refresh, cause);
+        let failure = Box::new(Failure::new(Phase::Refresh, cause));
         let code = failure.oauth_error().map(|error| error.code.as_str());
         let mut retry_at = None;
         if failure.is_transient() {
@@ -767,21 +765,24 @@ impl Session {
     }
 }
 
-/// Reads a reply. What the request carried is not shown, should the server echo it; nor are the
-/// session's tokens, which the server knows.
+/// Reads a reply. What the request carried, among the `secrets`, is not shown, should the server echo it; nor are
+/// the session's tokens, which the server knows.
 pub(crate) fn read(
     client: &Client,
     result: HttpResult,
-    sent: &[&Secret],
+    secrets: impl FnOnce() -> Vec<Secret>,
     now: Timestamp,
 ) -> Result<TokenResponse, Cause> {
     let response = result.map_err(Cause::Transport)?;
-    let basic = client.credentials().basic();
-    let parameters = client.token_params.iter().map(|(_, value)| value);
-    let own = client.secret.iter().chain(&basic);
-    let own = own.chain(parameters.filter(|value| may_be_secret(value)));
-    let secrets: Vec<_> = sent.iter().copied().chain(own).collect();
-    token_response::decode(&response, &client.provider.repairs, &secrets, now)
+    let tokens = token_response::decode(&response, &client.provider.repairs, now);
+    tokens.map_err(|refusal| {
+        let secrets = secrets();
+        let basic = client.credentials.basic();
+        let parameters = client.token_params.iter().map(|(_, value)| value);
+        let parameters = parameters.filter(|value| may_be_secret(value));
+        let own = client.secret.iter().chain(&basic).chain(parameters);
+        refusal.told(&secrets.iter().chain(own).collect::<Vec<_>>())
+    })
 }
 
 /// A parameter that the program adds may be a secret, but not one that is short, or an address as

@@ -187,10 +187,15 @@ impl AuthFlow {
         session.is_some_and(|session| session.can_refresh())
     }
 
-    /// The URL of the login under way, for a "copy link" button.
+    /// The URL of the login under way, for a "copy link" button. It is written anew each time: the machine
+    /// keeps no more of it than it needs to.
     #[must_use]
-    pub fn authorization_url(&self) -> Option<&AuthorizationUrl> {
-        self.machine.login.as_ref().map(|login| &login.url)
+    pub fn authorization_url(&self) -> Option<AuthorizationUrl> {
+        let login = self.machine.login.as_ref()?;
+        let url = self
+            .client
+            .authorization_url(&login.secrets, &login.redirect_uri);
+        Some(url)
     }
 
     /// The redirect URI of the login under way: where to listen again after a restart.
@@ -216,18 +221,17 @@ impl AuthFlow {
     #[must_use]
     pub fn callback_of_bare_code(&self, code: &str) -> Option<CallbackUrl> {
         let login = self.machine.login.as_ref()?;
-        let mut query = vec![
-            ("code", code.trim()),
-            ("state", login.secrets.state.expose()),
-        ];
-        query.extend(
+        let query = [
+            Some(("code", code.trim())),
+            Some(("state", login.secrets.state.expose())),
             self.client
                 .provider
                 .issuer
                 .as_deref()
                 .map(|iss| ("iss", iss)),
-        );
-        Some(CallbackUrl::from_query(&form::encode(&query)))
+        ];
+        let query = form::encode(query.into_iter().flatten());
+        Some(CallbackUrl::from_query(query.expose()))
     }
 
     /// The requests that revoke the session's tokens (RFC 7009): make them before

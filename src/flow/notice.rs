@@ -17,12 +17,12 @@ pub enum Notice {
     /// A refresh failed. The tokens are kept; the refresh token too, even if the server refused it.
     RefreshFailed {
         /// Why, and what to do now.
-        failure: Failure,
+        failure: Box<Failure>,
         /// When the machine tries again by itself, if it does.
         retry_at: Option<Timestamp>,
     },
     /// A login ended without tokens. A session from before it is still there.
-    LoginFailed(Failure),
+    LoginFailed(Box<Failure>),
     /// Something reached the redirect URI that is not this login's answer. The login goes on.
     CallbackIgnored(IgnoredCallback),
     /// A response to a request that nobody waits for any more.

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 
 use crate::flow::action::Action;
-use crate::wire::authorize::AuthorizationUrl;
 use crate::wire::http::RequestId;
 
 #[derive(Debug, Default)]
@@ -16,6 +15,8 @@ pub(crate) struct Outbox {
 impl Outbox {
     /// Begins the actions of one event.
     pub(crate) fn begin(&mut self) {
+        // Most events have no more, and a server keeps this room for every login that waits.
+        self.queue.reserve_exact(2);
         self.start = self.queue.len();
     }
 
@@ -26,18 +27,26 @@ impl Outbox {
     /// Ends the actions of one event: AnswerCallback, Persist (once is enough, it saves the state at
     /// the end), OpenUrl and Send, Notify.
     pub(crate) fn end(&mut self) {
-        let start = self.start.min(self.queue.len());
-        let actions = &mut self.queue.make_contiguous()[start..];
-        actions.sort_by_key(|action| match action {
+        let rank = |action: &Action| match action {
             Action::AnswerCallback(_) => 0,
             Action::Persist => 1,
             Action::OpenUrl(_) | Action::Send(_) => 2,
             Action::Notify(_) => 3,
-        });
-        let saves = actions.iter().filter(|&a| *a == Action::Persist).count();
-        let first = actions.iter().position(|a| *a == Action::Persist);
-        if let Some(first) = first {
-            self.queue.drain(start + first + 1..start + first + saves);
+        };
+        // A handful: each goes in front of those that come after it.
+        for at in self.start..self.queue.len() {
+            let mut at = at;
+            while at > self.start && rank(&self.queue[at]) < rank(&self.queue[at - 1]) {
+                self.queue.swap(at, at - 1);
+                at -= 1;
+            }
+        }
+        let queue = &mut self.queue;
+        let is_save = |queue: &VecDeque<Action>, at| queue.get(at) == Some(&Action::Persist);
+        if let Some(first) = (self.start..queue.len()).find(|at| is_save(queue, *at)) {
+            while is_save(queue, first + 1) {
+                queue.remove(first + 1);
+            }
         }
     }
 
@@ -56,8 +65,8 @@ impl Outbox {
     }
 
     /// Takes back a URL that nobody has opened yet.
-    pub(crate) fn withdraw_url(&mut self, url: &AuthorizationUrl) {
-        self.withdraw(|action| matches!(action, Action::OpenUrl(queued) if queued == url));
+    pub(crate) fn withdraw_url(&mut self) {
+        self.withdraw(|action| matches!(action, Action::OpenUrl(_)));
     }
 
     fn withdraw(&mut self, is_it: impl Fn(&Action) -> bool) {
@@ -74,6 +83,7 @@ impl Outbox {
 mod tests {
     use super::*;
     use crate::flow::notice::Notice;
+    use crate::wire::authorize::AuthorizationUrl;
     use crate::wire::pkce::LoginSecrets;
     use crate::{Client, Provider};
 
@@ -130,7 +140,7 @@ mod tests {
             event(&mut outbox, told.chain([Action::OpenUrl(url())]));
             outbox.begin();
             outbox.push(TOLD);
-            outbox.withdraw_url(&url());
+            outbox.withdraw_url();
             outbox.push(Action::Persist);
             outbox.end();
             let mut all = vec!["Notify"; before];

@@ -255,7 +255,7 @@ impl Snapshot {
                 redirect_uri: login.redirect_uri.as_str().to_owned(),
                 deadline: login.deadline.as_millis(),
             }),
-            session: machine.session.as_ref().map(SavedSession::save),
+            session: machine.session.as_deref().map(SavedSession::save),
         }
     }
 
@@ -276,11 +276,11 @@ impl Snapshot {
         }
         let login = self
             .login
-            .map(|login| login.restore(client, now))
+            .map(|login| login.restore(client, now).map(Box::new))
             .transpose()?;
         let session = self
             .session
-            .map(|session| session.restore(client, now))
+            .map(|session| session.restore(client, now).map(Box::new))
             .transpose()?;
         let newest = session
             .as_ref()
@@ -314,7 +314,6 @@ impl SavedLogin {
         };
         let latest = now.saturating_add(client.login_timeout);
         Ok(Login {
-            url: client.authorization_url(&secrets, &redirect_uri),
             secrets,
             redirect_uri,
             deadline: Timestamp::from_millis(self.deadline).min(latest),
@@ -354,7 +353,7 @@ impl SavedSession {
         let tokens = Tokens {
             serial: TokenSerial(self.serial),
             access_token: self.access_token,
-            token_type: TokenType::new(self.token_type, &client.provider.repairs),
+            token_type: TokenType::new(&self.token_type, &client.provider.repairs),
             refresh_token: self.refresh_token,
             scopes: Scopes::saved(&self.scopes),
             extra: Extra(self.extra),

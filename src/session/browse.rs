@@ -178,7 +178,7 @@ impl Browse<'_> {
                 }
                 Action::Notify(Notice::LoginFailed(failure)) => {
                     self.show(if denied { Page::Denied } else { Page::Failed });
-                    return Some(Err(Error::Login(Box::new(failure))));
+                    return Some(Err(Error::Login(failure)));
                 }
                 Action::Notify(_) | Action::Persist | Action::Send(_) => {}
             }

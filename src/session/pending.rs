@@ -39,7 +39,7 @@ pub struct PendingLogin {
 
 impl PendingLogin {
     pub(super) fn new(session: Session) -> Result<Self, Error> {
-        let url = session.lock().flow.authorization_url().cloned();
+        let url = session.lock().flow.authorization_url();
         match url {
             Some(url) => Ok(Self { session, url }),
             None => Err(Error::CallbackIgnored(IgnoredReason::NoLogin.into())),
@@ -71,7 +71,7 @@ impl PendingLogin {
                     };
                 }
                 Action::Notify(Notice::LoginFailed(failure)) => {
-                    return Err(Error::Login(Box::new(failure)));
+                    return Err(Error::Login(failure));
                 }
                 Action::Notify(Notice::CallbackIgnored(ignored)) => {
                     outcome = Err(Error::CallbackIgnored(ignored));

@@ -147,10 +147,10 @@ impl Shared {
         match notice {
             Notice::RefreshFailed { failure, .. } => {
                 log::warn!("{failure}");
-                self.last_failure = Some(failure.clone());
+                self.last_failure = Some((**failure).clone());
                 self.failed_at = Some(Timestamp::now());
                 if !self.flow.can_refresh() {
-                    let news = News::SignInNeeded(Some(failure.clone()));
+                    let news = News::SignInNeeded(Some((**failure).clone()));
                     self.news.push(news);
                 }
             }

@@ -297,7 +297,8 @@ impl Scenario {
 
     /// The `state` of the login under way, or of nobody's.
     pub fn state_parameter(&self) -> String {
-        let url = self.flow.authorization_url().map_or("", |url| url.as_str());
+        let url = self.flow.authorization_url();
+        let url = url.as_ref().map_or("", |url| url.as_str());
         let state = url.split(['?', '&']).find_map(|p| p.strip_prefix("state="));
         state.unwrap_or("nobody").to_owned()
     }

@@ -161,7 +161,7 @@ fn has_ended(scenario: &mut Scenario) -> Failure {
     scenario.after(Duration::from_secs(24 * 3600)).tick();
     assert_eq!(scenario.requests.len(), 1);
     assert!(!scenario.flow.snapshot().to_json().expose().contains(EVIL));
-    failure
+    *failure
 }
 
 /// As a refresh and as an exchange, to one server each: both fail in this way.

@@ -222,7 +222,7 @@ impl Model {
         match press {
             Press::LogIn => self.begin_login(),
             Press::OpenAgain => {
-                if let Some(url) = self.flow.authorization_url().cloned() {
+                if let Some(url) = self.flow.authorization_url() {
                     self.set_browser(Browser::Opening);
                     (self.give)(Job::Open(url));
                 }

@@ -302,7 +302,7 @@ impl App {
             }
             Notice::LoginFailed(failure) => {
                 self.login_ended(at, Page::Failed);
-                self.finish(at, Outcome::LoginFailed(failure));
+                self.finish(at, Outcome::LoginFailed(*failure));
             }
             Notice::Refreshed => {
                 self.report.refreshes += 1;
@@ -317,7 +317,7 @@ impl App {
             Notice::RefreshFailed {
                 failure,
                 retry_at: None,
-            } => self.finish(at, Outcome::RefreshFailed(failure)),
+            } => self.finish(at, Outcome::RefreshFailed(*failure)),
             Notice::SessionEnded => self.finish(at, Outcome::Complete),
             Notice::CallbackIgnored(_) => self.report.ignored += 1,
             _ => {}

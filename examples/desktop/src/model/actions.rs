@@ -166,15 +166,15 @@ impl Model {
                         trouble.retry_at = retry_at;
                         return;
                     }
-                    self.trouble = Some(provider_trouble(failure, retry_at));
+                    self.trouble = Some(provider_trouble(*failure, retry_at));
                 }
-                _ => self.trouble = Some(provider_trouble(failure, retry_at)),
+                _ => self.trouble = Some(provider_trouble(*failure, retry_at)),
             },
             Notice::LoginFailed(failure) => {
                 self.finish_login(Page::Failed);
                 self.outcome = match failure.cause {
                     Cause::Cancelled => None,
-                    _ => Some(Outcome::LoginFailed(failure)),
+                    _ => Some(Outcome::LoginFailed(*failure)),
                 };
             }
             Notice::CallbackIgnored(ignored) => {
