@@ -3,7 +3,7 @@
 
 use std::io::{self, Read, Write};
 
-use url::form_urlencoded;
+use crate::testing::form;
 
 /// Request line and headers, or status line and headers.
 pub(super) const HEAD_LIMIT: usize = 64 * 1024;
@@ -58,13 +58,11 @@ impl Request {
     }
 
     pub(super) fn query_pairs(&self) -> Vec<(String, String)> {
-        form_urlencoded::parse(self.query.as_bytes())
-            .into_owned()
-            .collect()
+        form::read(self.query.as_bytes())
     }
 
     pub(super) fn form(&self) -> Vec<(String, String)> {
-        form_urlencoded::parse(&self.body).into_owned().collect()
+        form::read(&self.body)
     }
 
     pub(super) fn header(&self, name: &str) -> Option<&str> {

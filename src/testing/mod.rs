@@ -69,6 +69,7 @@ mod builder;
 mod check_store;
 mod desk;
 mod fault;
+mod form;
 mod http;
 mod listener;
 mod pages;

@@ -5,8 +5,9 @@ use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use url::{Url, form_urlencoded};
+use url::Url;
 
+use super::form;
 use super::http::{self, Headers, Reply};
 use super::socket::Timed;
 
@@ -287,13 +288,9 @@ pub(super) fn filled_in(
         Answer::Allow => "allow",
         Answer::Deny => "deny",
     };
-    let mut form = form_urlencoded::Serializer::new(String::new());
-    form.append_pair("ticket", ticket);
-    form.append_pair("answer", answer);
-    if let Some(name) = name {
-        form.append_pair("person", name);
-    }
-    Some((action.to_owned(), form.finish()))
+    let mut pairs = vec![("ticket", ticket), ("answer", answer)];
+    pairs.extend(name.map(|name| ("person", name)));
+    Some((action.to_owned(), form::write(&pairs)))
 }
 
 pub(super) fn redirect(reply: &Reply) -> Option<&str> {

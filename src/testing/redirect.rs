@@ -1,7 +1,8 @@
 //! Redirect URIs: which one is registered, and how an answer is put on it.
 
 use url::Url;
-use url::form_urlencoded;
+
+use super::form;
 
 /// Is `asked` the `registered` URI? Byte for byte, with one exception: a loopback literal that is
 /// registered without a port matches with any port.
@@ -42,10 +43,7 @@ pub(super) fn with_answer(redirect_uri: &str, answer: &[(&str, &str)]) -> String
         Some(_) if redirect_uri.ends_with(['?', '&']) => "",
         Some(_) => "&",
     };
-    let query = form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(answer)
-        .finish();
-    format!("{redirect_uri}{separator}{query}")
+    format!("{redirect_uri}{separator}{}", form::write(answer))
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use serde_json::json;
-use url::form_urlencoded;
 
 use super::{Grant, LONGEST, Lifetime, SECOND};
+use crate::testing::form;
 
 /// How tokens are written, which is no matter: as JSON or a form, with numbers as strings, scopes as a
 /// list, fractions of seconds, any 2xx.
@@ -115,10 +115,12 @@ impl Writing {
         ];
         let (texts, numbers) = (there(texts), there(numbers));
         if self.body == Body::Form {
-            let pairs = texts.into_iter().chain(numbers);
-            return form_urlencoded::Serializer::new(String::new())
-                .extend_pairs(pairs)
-                .finish();
+            let pairs: Vec<_> = texts.into_iter().chain(numbers).collect();
+            let pairs: Vec<_> = pairs
+                .iter()
+                .map(|(name, text)| (*name, text.as_str()))
+                .collect();
+            return form::write(&pairs);
         }
         let mark = if self.body == Body::JsonAfterMark {
             "\u{feff}\r\n"

@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use url::form_urlencoded;
-
 use super::flaw::Flaw;
 use super::network::{Acted, Sent};
+use crate::testing::form;
 use crate::{AuthFlow, HttpRequest, RequestId, Snapshot};
 
 #[derive(Default)]
@@ -83,11 +82,11 @@ impl Books {
 
     pub(super) fn sent(&mut self, request: &HttpRequest) {
         self.requests += 1;
-        for (name, value) in form_urlencoded::parse(request.body().as_bytes()) {
+        for (name, value) in form::read(request.body().as_bytes()) {
             match &*name {
                 "code" => {
                     self.exchanges.insert(request.id());
-                    if !self.codes.insert(value.into_owned()) {
+                    if !self.codes.insert(value) {
                         self.find(Flaw::CodeSentTwice);
                     }
                 }

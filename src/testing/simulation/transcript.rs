@@ -167,7 +167,7 @@ fn response(id: u64, response: &HttpResponse) -> Value {
     match std::str::from_utf8(&response.body) {
         Ok("") => {}
         Ok(body) => said["body"] = body.into(),
-        Err(_) => said["body_base64"] = STANDARD.encode(&response.body).into(),
+        Err(_) => said["body_base64"] = STANDARD.encode(&*response.body).into(),
     }
     said
 }
