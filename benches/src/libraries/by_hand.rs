@@ -166,18 +166,20 @@ fn response(body: &str) -> Tokens {
 }
 
 fn escape(out: &mut String, text: &str) {
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                out.push(char::from(byte));
-            }
-            _ => {
-                out.push('%');
-                out.push(char::from(b"0123456789ABCDEF"[usize::from(byte >> 4)]));
-                out.push(char::from(b"0123456789ABCDEF"[usize::from(byte & 15)]));
-            }
-        }
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(|byte| !is_plain(byte)) {
+        let byte = usize::from(rest.as_bytes()[at]);
+        out.push_str(&rest[..at]);
+        out.push('%');
+        out.push(char::from(b"0123456789ABCDEF"[byte >> 4]));
+        out.push(char::from(b"0123456789ABCDEF"[byte & 15]));
+        rest = &rest[at + 1..];
     }
+    out.push_str(rest);
+}
+
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
 /// Codes seldom have anything to unescape.

@@ -33,3 +33,15 @@ pub trait Library {
     /// Steps that are measured, and are no part of a flow.
     fn apart(&self, _inputs: Self::Inputs, _meter: &mut impl Meter) {}
 }
+
+/// Ends an exchange where its request is made.
+#[derive(Debug)]
+pub struct Stopped;
+
+impl std::fmt::Display for Stopped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the request is made, and goes nowhere")
+    }
+}
+
+impl std::error::Error for Stopped {}

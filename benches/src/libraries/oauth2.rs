@@ -1,8 +1,7 @@
-//! `oauth2` 5, with a closure for its HTTP client, and a program's own reading of the callback, as its examples
-//! have it. What reads the answer can't be called alone: an exchange is a request and its answer.
+//! `oauth2` 5, with a closure for its HTTP client. It leaves the callback to the program, which is as careful
+//! here as on the same crates. What reads an answer can't be called alone: an exchange is a request and its answer.
 
 use std::cell::RefCell;
-use std::fmt;
 
 use ::oauth2::basic::{BasicClient, BasicTokenResponse};
 use ::oauth2::{
@@ -10,9 +9,9 @@ use ::oauth2::{
     HttpRequest, HttpResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken,
     Scope, TokenResponse, TokenUrl, http,
 };
-use url::Url;
 
-use super::Library;
+use super::same_crates::callback;
+use super::{Library, Stopped};
 use crate::fixture;
 use crate::measure::Meter;
 
@@ -66,7 +65,9 @@ impl Library for Oauth2 {
             (String::from(url), state)
         });
         meter.sees("authorize", &url);
-        let code = meter.step("callback", || callback(&target, &state));
+        let code = meter.step("callback", || {
+            AuthorizationCode::new(callback(&target, state.secret()))
+        });
         let ready = RefCell::new(Some(first));
         let http = |_: HttpRequest| ready.take().ok_or(Stopped);
         let tokens = meter.step("token exchange", || {
@@ -130,22 +131,6 @@ impl Oauth2 {
     }
 }
 
-fn callback(target: &str, expected: &CsrfToken) -> AuthorizationCode {
-    let url = Url::parse(&format!("http://127.0.0.1{target}")).expect("a target");
-    let code = url
-        .query_pairs()
-        .find(|(name, _)| name == "code")
-        .map(|(_, code)| AuthorizationCode::new(code.into_owned()))
-        .expect("a code");
-    let state = url
-        .query_pairs()
-        .find(|(name, _)| name == "state")
-        .map(|(_, state)| CsrfToken::new(state.into_owned()))
-        .expect("a state");
-    assert_eq!(state.secret(), expected.secret());
-    code
-}
-
 fn answer() -> HttpResponse {
     http::Response::builder()
         .status(200)
@@ -158,15 +143,3 @@ fn text(request: Option<HttpRequest>) -> String {
     let body = request.expect("a request").into_body();
     String::from_utf8(body).expect("UTF-8")
 }
-
-/// Ends an exchange where its request is made.
-#[derive(Debug)]
-struct Stopped;
-
-impl fmt::Display for Stopped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the request is made, and goes nowhere")
-    }
-}
-
-impl std::error::Error for Stopped {}

@@ -2,7 +2,6 @@
 //! as `oauth2`.
 
 use std::cell::RefCell;
-use std::fmt;
 
 use ::openidconnect::core::{
     CoreAuthenticationFlow, CoreClient, CoreErrorResponseType, CoreTokenResponse,
@@ -13,9 +12,9 @@ use ::openidconnect::{
     PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError, Scope,
     StandardErrorResponse, TokenUrl, http,
 };
-use url::Url;
 
-use super::Library;
+use super::same_crates::callback;
+use super::{Library, Stopped};
 use crate::fixture;
 use crate::measure::Meter;
 
@@ -82,7 +81,9 @@ impl Library for OpenIdConnect {
             (String::from(url), state, nonce)
         });
         meter.sees("authorize", &url);
-        let code = meter.step("callback", || callback(&target, &state));
+        let code = meter.step("callback", || {
+            AuthorizationCode::new(callback(&target, state.secret()))
+        });
         let ready = RefCell::new(Some(first));
         let http = |_: HttpRequest| ready.take().ok_or(Stopped);
         let tokens = meter.step("token exchange", || {
@@ -147,22 +148,6 @@ impl OpenIdConnect {
     }
 }
 
-fn callback(target: &str, expected: &CsrfToken) -> AuthorizationCode {
-    let url = Url::parse(&format!("http://127.0.0.1{target}")).expect("a target");
-    let code = url
-        .query_pairs()
-        .find(|(name, _)| name == "code")
-        .map(|(_, code)| AuthorizationCode::new(code.into_owned()))
-        .expect("a code");
-    let state = url
-        .query_pairs()
-        .find(|(name, _)| name == "state")
-        .map(|(_, state)| CsrfToken::new(state.into_owned()))
-        .expect("a state");
-    assert_eq!(state.secret(), expected.secret());
-    code
-}
-
 fn answer() -> HttpResponse {
     http::Response::builder()
         .status(200)
@@ -175,15 +160,3 @@ fn text(request: Option<HttpRequest>) -> String {
     let body = request.expect("a request").into_body();
     String::from_utf8(body).expect("UTF-8")
 }
-
-/// Ends an exchange where its request is made.
-#[derive(Debug)]
-struct Stopped;
-
-impl fmt::Display for Stopped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the request is made, and goes nowhere")
-    }
-}
-
-impl std::error::Error for Stopped {}

@@ -122,7 +122,7 @@ impl SameCrates {
 }
 
 /// With a base, as the documentation of `url` has it: a listener is asked for a path.
-fn callback(target: &str, expected: &str) -> String {
+pub(super) fn callback(target: &str, expected: &str) -> String {
     let url = Url::parse(&format!("http://127.0.0.1{target}")).expect("a target");
     let (mut code, mut state) = (None, None);
     for (name, value) in url.query_pairs() {
