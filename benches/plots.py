@@ -10,7 +10,7 @@ import matplotlib
 
 matplotlib.use("svg" if sys.argv[3:] != ["png"] else "agg")
 import matplotlib.pyplot as plt
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 # A paper of its own, so that it is read on light and dark pages alike. The colours differ in lightness, too.
 plt.rcParams.update(
@@ -57,33 +57,37 @@ def figures(results, part, unit=None):
 
 
 def steps(results):
-    """Grouped bars; the callback and the token request are one group, because authflow does both in one."""
+    """The callback and the token request are one group, because authflow does both in one."""
     found = figures(results, "steps", "instructions")
     groups = {
         "authorize URL": ["authorize"],
         "callback and\ntoken request": ["callback", "token request"],
-        "token\nresponse": ["token response"],
-        "refresh\nrequest": ["refresh request"],
-        "refresh\nresponse": ["refresh response"],
-        "whole flow": ["flow"],
+        "token response": ["token response"],
+        "refresh request": ["refresh request"],
+        "refresh response": ["refresh response"],
     }
-    libraries = [name for name in ["by hand", "authflow", "same crates", "oauth2", "openidconnect"] if name in found]
-    figure, axes = plt.subplots(figsize=(9.5, 4.6))
-    width = 0.8 / len(libraries)
-    for at, name in enumerate(libraries):
-        heights = [sum(found[name].get(step, 0) for step in of) for of in groups.values()]
-        places = [group + (at - (len(libraries) - 1) / 2) * width for group in range(len(groups))]
-        bars = axes.bar(places, heights, width * 0.92, color=COLORS[name], label=name)
-        labels = [f"{height / 1000:.1f}" if height < 99_500 else f"{height / 1000:.0f}" for height in heights]
-        axes.bar_label(bars, labels, fontsize=7, padding=2)
-    axes.set_xticks(range(len(groups)), groups)
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1000:,.0f}"))
-    axes.set_ylabel("thousand instructions")
-    axes.set_title("What a login and a refresh cost, step by step (less is better)")
-    axes.grid(axis="x", visible=False)
-    axes.legend(ncols=len(libraries), loc="upper left", fontsize=9)
-    axes.margins(y=0.14)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.4), width_ratios=[5, 1.3])
+    bars(left, found, groups)
+    bars(right, found, {"all steps, and the end\nof all they made": ["flow"]})
+    left.set_ylabel("thousand instructions")
+    left.set_title("What each step of a login and a refresh costs")
+    right.set_title("The whole")
+    left.legend(ncols=5, loc="upper right", fontsize=9)
+    left.margins(y=0.2)
     return figure
+
+
+def bars(axes, found, groups):
+    names = [name for name in ["by hand", "authflow", "same crates", "oauth2", "openidconnect"] if name in found]
+    width = 0.84 / len(names)
+    for at, name in enumerate(names):
+        heights = [sum(found[name].get(step, 0) for step in of) / 1000 for of in groups.values()]
+        places = [group + (at - (len(names) - 1) / 2) * width for group in range(len(groups))]
+        drawn = axes.bar(places, heights, width * 0.92, color=COLORS[name], label=name)
+        axes.bar_label(drawn, [f"{height:.1f}" if height < 99.5 else f"{height:.0f}" for height in heights], fontsize=7, padding=2)
+    axes.set_xticks(range(len(groups)), groups)
+    axes.yaxis.set_major_formatter(THOUSANDS)
+    axes.grid(axis="x", visible=False)
 
 
 def growth(results):
@@ -95,10 +99,14 @@ def growth(results):
             axes.plot(*zip(*line), marker="o", markersize=4, color=COLORS.get(name), label=name)
         axes.set_xscale("log")
         axes.set_ylim(bottom=0)
+        axes.xaxis.set_major_formatter(THOUSANDS)
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.tick_params(axis="x", labelsize=8)
         axes.yaxis.set_major_formatter(THOUSANDS)
         axes.set_xlabel("logins that wait")
         axes.set_title(f"{unit} per login")
-    both[0].legend(fontsize=9)
+    names = both[0].get_legend_handles_labels()
+    figure.legend(*names, ncols=len(names[1]), loc="upper right", fontsize=9)
     figure.suptitle("One login more, while others wait", x=0.01, ha="left")
     return figure
 
@@ -115,9 +123,10 @@ def adoption(results):
         scale = 1e6 if column == "stripped" else 1
         values = [found[name][column] / scale for name in names]
         floor = found["same crates"][column] / scale
-        bars = axes.barh(names, values, color=[COLORS["authflow"] if name == "authflow" else "#9a9a9a" for name in names])
-        axes.bar_label(bars, [f"{value:.3g} ({value / floor:.2f} ×)" for value in values], fontsize=8, padding=3)
+        drawn = axes.barh(names, values, color=[COLORS["authflow"] if name == "authflow" else "#9a9a9a" for name in names])
         axes.axvline(floor, color="#222222", linewidth=0.8, linestyle="--")
+        labels = [f"{value:.3g} ({value / floor:.2f} ×)" for value in values]
+        axes.bar_label(drawn, labels, fontsize=8, padding=3, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
         axes.set_title(title)
         axes.grid(axis="y", visible=False)
         axes.margins(x=0.42)

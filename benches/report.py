@@ -61,6 +61,8 @@ def markdown(header, rows):
 def table(figures, rows, columns, unit_of):
     def header(column):
         unit = unit_of[column]
+        if column.isdecimal():
+            return f"{int(column):,}"
         return column if not unit or unit in column or len(set(unit_of.values())) == 1 else f"{column}, {unit}"
 
     body = []
