@@ -16,9 +16,6 @@ use crate::measure::Meter;
 const NAMES: usize = 128;
 
 pub struct ByHand {
-    authorize: String,
-    client_id: String,
-    redirect_uri: String,
     scope: String,
 }
 
@@ -31,11 +28,11 @@ struct Answer<'a> {
     scope: Option<&'a str>,
 }
 
-struct Tokens {
-    access_token: String,
-    refresh_token: Option<String>,
-    scope: Option<String>,
-    expires_in: u64,
+pub struct Tokens {
+    pub access_token: String,
+    pub refresh_token: Option<String>,
+    pub scope: Option<String>,
+    pub expires_in: u64,
 }
 
 impl Library for ByHand {
@@ -44,9 +41,6 @@ impl Library for ByHand {
 
     fn new() -> Self {
         Self {
-            authorize: fixture::AUTHORIZE.to_owned(),
-            client_id: fixture::CLIENT_ID.to_owned(),
-            redirect_uri: fixture::REDIRECT_URI.to_owned(),
             scope: fixture::SCOPES.join(" "),
         }
     }
@@ -65,11 +59,11 @@ impl Library for ByHand {
         let url = meter.step("authorize", || self.authorize(state, verifier));
         meter.sees("authorize", &url);
         let code = meter.step("callback", || callback(&target, state));
-        let form = meter.step("token request", || self.token_request(&code, verifier));
+        let form = meter.step("token request", || token_request(&code, verifier));
         meter.sees("token request", &form);
         let tokens = meter.step("token response", || response(&first));
         let refresh_token = tokens.refresh_token.as_deref().expect("a refresh token");
-        let form = meter.step("refresh request", || self.refresh_request(refresh_token));
+        let form = meter.step("refresh request", || refresh_request(refresh_token));
         meter.sees("refresh request", &form);
         let tokens = meter.step("refresh response", || response(&second));
         assert!(tokens.expires_in > 0 && !tokens.access_token.is_empty() && tokens.scope.is_some());
@@ -95,52 +89,29 @@ impl ByHand {
         let mut challenge = [0; 43];
         let written = URL_SAFE_NO_PAD.encode_slice(Sha256::digest(verifier), &mut challenge);
         assert_eq!(written, Ok(43));
-        let values = self.authorize.len()
-            + self.client_id.len()
+        let values = fixture::AUTHORIZE.len()
+            + fixture::CLIENT_ID.len()
             + state.len()
             + challenge.len()
-            + self.redirect_uri.len()
+            + fixture::REDIRECT_URI.len()
             + self.scope.len();
         let mut url = String::with_capacity(NAMES + values);
-        url.push_str(&self.authorize);
+        url.push_str(fixture::AUTHORIZE);
         url.push_str("?response_type=code&client_id=");
-        escape(&mut url, &self.client_id);
+        escape(&mut url, fixture::CLIENT_ID);
         url.push_str("&state=");
         escape(&mut url, state);
         url.push_str("&code_challenge=");
         url.push_str(std::str::from_utf8(&challenge).expect("base64"));
         url.push_str("&code_challenge_method=S256&redirect_uri=");
-        escape(&mut url, &self.redirect_uri);
+        escape(&mut url, fixture::REDIRECT_URI);
         url.push_str("&scope=");
         escape(&mut url, &self.scope);
         url
     }
-
-    fn token_request(&self, code: &str, verifier: &str) -> String {
-        let values = code.len() + self.redirect_uri.len() + verifier.len() + self.client_id.len();
-        let mut form = String::with_capacity(NAMES + values);
-        form.push_str("grant_type=authorization_code&code=");
-        escape(&mut form, code);
-        form.push_str("&redirect_uri=");
-        escape(&mut form, &self.redirect_uri);
-        form.push_str("&code_verifier=");
-        escape(&mut form, verifier);
-        form.push_str("&client_id=");
-        escape(&mut form, &self.client_id);
-        form
-    }
-
-    fn refresh_request(&self, token: &str) -> String {
-        let mut form = String::with_capacity(NAMES + token.len() + self.client_id.len());
-        form.push_str("grant_type=refresh_token&refresh_token=");
-        escape(&mut form, token);
-        form.push_str("&client_id=");
-        escape(&mut form, &self.client_id);
-        form
-    }
 }
 
-fn callback<'a>(target: &'a str, expected: &str) -> Cow<'a, str> {
+pub fn callback<'a>(target: &'a str, expected: &str) -> Cow<'a, str> {
     let query = target.split_once('?').expect("a query").1;
     let (mut code, mut state) = (None, None);
     for pair in query.split('&') {
@@ -154,18 +125,47 @@ fn callback<'a>(target: &'a str, expected: &str) -> Cow<'a, str> {
     unescape(code.expect("a code"))
 }
 
-fn response(body: &str) -> Tokens {
-    let answer: Answer<'_> = serde_json::from_str(body).expect("tokens");
-    assert!(answer.token_type.eq_ignore_ascii_case("bearer"));
-    Tokens {
+pub fn token_request(code: &str, verifier: &str) -> String {
+    let values =
+        code.len() + fixture::REDIRECT_URI.len() + verifier.len() + fixture::CLIENT_ID.len();
+    let mut form = String::with_capacity(NAMES + values);
+    form.push_str("grant_type=authorization_code&code=");
+    escape(&mut form, code);
+    form.push_str("&redirect_uri=");
+    escape(&mut form, fixture::REDIRECT_URI);
+    form.push_str("&code_verifier=");
+    escape(&mut form, verifier);
+    form.push_str("&client_id=");
+    escape(&mut form, fixture::CLIENT_ID);
+    form
+}
+
+pub fn refresh_request(token: &str) -> String {
+    let mut form = String::with_capacity(NAMES + token.len() + fixture::CLIENT_ID.len());
+    form.push_str("grant_type=refresh_token&refresh_token=");
+    escape(&mut form, token);
+    form.push_str("&client_id=");
+    escape(&mut form, fixture::CLIENT_ID);
+    form
+}
+
+pub fn response(body: &str) -> Tokens {
+    read(body).expect("tokens")
+}
+
+/// `None` if they can't be used.
+pub fn read(body: &str) -> Option<Tokens> {
+    let answer: Answer<'_> = serde_json::from_str(body).ok()?;
+    let is_bearer = answer.token_type.eq_ignore_ascii_case("bearer");
+    is_bearer.then(|| Tokens {
         access_token: answer.access_token.to_owned(),
         refresh_token: answer.refresh_token.map(str::to_owned),
         scope: answer.scope.map(str::to_owned),
         expires_in: answer.expires_in,
-    }
+    })
 }
 
-fn escape(out: &mut String, text: &str) {
+pub fn escape(out: &mut String, text: &str) {
     let mut rest = text;
     while let Some(at) = rest.bytes().position(|byte| !is_plain(byte)) {
         let byte = usize::from(rest.as_bytes()[at]);
