@@ -26,7 +26,7 @@ LIBRARIES = {
 
 
 def die(text):
-    sys.exit(f"{pathlib.Path(sys.argv[0]).name}: {text}")
+    sys.exit(f"{pathlib.Path(sys.argv[0]).resolve().relative_to(ROOT)}: {text}")
 
 
 def command(*arguments, **options):

@@ -47,7 +47,7 @@ fn measure<L: Library>(criterion: &mut Criterion) {
             bencher.iter_batched(
                 || library.inputs(),
                 |inputs| library.flow(inputs, &mut Unmeasured),
-                BatchSize::SmallInput,
+                BatchSize::NumIterations(10),
             );
         });
     }
