@@ -19,7 +19,7 @@ TABLES = {
         "openidconnect has a nonce and the scope `openid`, and validates no ID token. "
         "SHA-256 is in software under callgrind, for all.",
     },
-    "nanoseconds": {"columns": STEPS + APART, "note": "Medians of 40 samples. They drift with the machine; compare within a column."},
+    "nanoseconds": {"columns": STEPS + APART, "note": "The least of 40 samples each. They drift with the machine; compare within a column."},
 }
 # Counted in the same cell.
 TOGETHER = {"allocations": "reallocations"}
