@@ -8,6 +8,8 @@ use ::authflow::{
     Action, AuthFlow, CallbackUrl, Client, Event, HttpResponse, LoginSecrets, RedirectUri,
     RequestId, Timestamp, TokenSet, spotify,
 };
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::{Logins, Sessions};
 use crate::fixture;
@@ -57,8 +59,8 @@ impl Logins for Authflow {
 impl Sessions for Authflow {
     type Session = AuthFlow;
 
-    fn state(key: &String) -> String {
-        key.clone()
+    fn state(entropy: [u8; 64]) -> String {
+        URL_SAFE_NO_PAD.encode(&entropy[..32])
     }
 
     fn finish(

@@ -32,8 +32,8 @@ pub trait Logins: Sized {
 pub trait Sessions: Logins {
     type Session;
 
-    /// The state that the browser brings back.
-    fn state(key: &Self::Key) -> String;
+    /// The state that the browser brings back, of a login of this entropy.
+    fn state(entropy: [u8; 64]) -> String;
 
     /// Takes the login out that the callback's target (`/callback?code=…&state=…`) is for, and exchanges the
     /// code. `answer` is what the token endpoint says.

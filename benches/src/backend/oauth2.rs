@@ -63,8 +63,8 @@ impl Logins for Oauth2 {
 impl Sessions for Oauth2 {
     type Session = Tokens;
 
-    fn state(key: &String) -> String {
-        key.clone()
+    fn state(entropy: [u8; 64]) -> String {
+        URL_SAFE_NO_PAD.encode(&entropy[..16])
     }
 
     /// The callback is read as in the library's examples.

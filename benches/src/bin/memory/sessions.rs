@@ -47,7 +47,7 @@ fn library<L: Sessions>(row: &Row<'_>) {
     let library = L::new(&fixture::SCOPES.map(str::to_owned));
     put(row, |number| {
         let (key, login) = library.begin(entropy(number));
-        let state = L::state(&key);
+        let state = L::state(entropy(number));
         let mut waiting = [(key, login)].into();
         let target = format!("/callback?code={}&state={state}", fixture::code());
         library.finish(&mut waiting, target, fixture::tokens().into_bytes())
