@@ -33,7 +33,7 @@ impl<'a> Point<'a> {
         self
     }
 
-    /// Once more of what the figure is the mean of. What comes of it is dropped elsewhere.
+    /// Once more of what the figure is the mean of.
     pub fn measured<T>(&mut self, work: impl FnOnce() -> T) -> T {
         self.times += 1;
         measure::measured(work)

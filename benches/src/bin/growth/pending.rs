@@ -1,4 +1,4 @@
-//! One login more, while others wait: begun, found by its callback's state, exchanged, forgotten. The one that
+//! One login more, while others wait: begun, found by its callback's state, exchanged, dropped. The one that
 //! is finished is the oldest, so that nothing of it is in a cache by chance.
 
 use std::collections::HashMap;
@@ -48,7 +48,7 @@ fn count<L: Sessions>(row: &Row<'_>) {
         for _ in 0..100 {
             let input = Input::new::<L>(crowd.next, crowd.oldest);
             (crowd.oldest, crowd.next) = (crowd.oldest + 1, crowd.next + 1);
-            drop(point.measured(|| crowd.one_more(input)));
+            point.measured(|| drop(crowd.one_more(input)));
         }
         point.over();
     }

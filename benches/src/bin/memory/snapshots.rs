@@ -98,10 +98,10 @@ pub fn instructions() {
     for (row, case) in [(WAITING, Case::waiting()), (LOGGED_IN, Case::logged_in())] {
         let row = Row { part: PART, row };
         let mut save = Point::new(&row, "save: instructions");
-        (0..100).for_each(|_| drop(save.measured(|| case.save())));
+        (0..100).for_each(|_| save.measured(|| drop(case.save())));
         save.over();
         let mut restore = Point::new(&row, "restore: instructions");
-        (0..100).for_each(|_| drop(restore.measured(|| case.restore())));
+        (0..100).for_each(|_| restore.measured(|| drop(case.restore())));
         restore.over();
     }
 }
