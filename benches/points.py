@@ -1,38 +1,30 @@
-"""What `benches/parts/*` of memory and growth share: they build a program and collect the lines that it
-prints, also under callgrind."""
+"""What `parts/memory` and `parts/growth` have in common: many figures from one run of a program."""
 
 import json
-import os
 import pathlib
 import re
-import subprocess
 import sys
 import tempfile
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+import harness
 
 
 def build(binary, peer=None):
-    """The program's path. One peer at a time, so that none changes what another is built with."""
-    command = ["cargo", "build", "--release", "--quiet", "-p", "authflow-benches", "--bin", binary]
-    if peer:
-        command += ["--features", peer]
-    subprocess.run(command, cwd=ROOT, check=True, stdout=sys.stderr)
-    return TARGET / "release" / binary
+    """With the drivers, because sessions are measured, too."""
+    return harness.build(binary, ",".join(filter(None, ["drivers", peer])))
 
 
-def run(command):
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    return done.stdout.splitlines()
+def run(*command):
+    return harness.command(*command).stdout.splitlines()
 
 
-def put(line):
-    print(line, flush=True)
+def put(lines):
+    for line in lines:
+        print(line, flush=True)
 
 
-def instructions(command):
-    """Runs a program that makes `Point`s under callgrind, and puts their figures."""
+def instructions(*command):
+    """The figures of a program that makes `Point`s, under callgrind."""
     with tempfile.TemporaryDirectory() as folder:
         out = pathlib.Path(folder) / "out"
         callgrind = [
@@ -40,21 +32,24 @@ def instructions(command):
             "--quiet",
             "--tool=callgrind",
             "--collect-atstart=no",
-            "--toggle-collect=*measure*measured*",
+            "--toggle-collect=*measure::measured*",
             "--dump-before=*point_is_over*",
             f"--callgrind-out-file={out}",
         ]
-        lines = run(callgrind + command)
-        for number, line in enumerate(lines, 1):
-            collected = total(pathlib.Path(f"{out}.{number}"))
+        for number, line in enumerate(run(*callgrind, *command), 1):
             point = json.loads(line)
-            value = collected / point.pop("divided by")
+            value = collected(pathlib.Path(f"{out}.{number}")) / point.pop("divided by")
             point["value"] = round(value, 2) if value < 100 else round(value)
-            put(json.dumps(point))
+            put([json.dumps(point, ensure_ascii=False)])
 
 
-def total(file):
-    found = re.search(r"^totals: (\d+)$", file.read_text(), re.MULTILINE)
-    if not found:
-        sys.exit(f"callgrind has collected nothing: {file}")
+def collected(file):
+    found = re.search(r"^totals: (\d+)$", file.read_text(), re.M)
+    if not found or int(found[1]) == 0:
+        harness.die(f"callgrind has seen nothing: {file.name}")
     return int(found[1])
+
+
+def rows(program, *how):
+    """What the program can measure, as part and row."""
+    return [tuple(line.split("\t")) for line in run(program, *how)]

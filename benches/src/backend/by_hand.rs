@@ -4,14 +4,13 @@ use std::collections::HashMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sha2::{Digest, Sha256};
 
 use super::{Logins, Sessions};
 use crate::fixture;
-use crate::libraries::by_hand::{Tokens, escape, read, refresh_request};
+use crate::libraries::{self, Library as _, by_hand};
 
 pub struct ByHand {
-    scope: String,
+    program: by_hand::ByHand,
 }
 
 /// As long as those of `oauth2`.
@@ -24,22 +23,21 @@ impl Logins for ByHand {
     type Login = Verifier;
 
     fn new(scopes: &[String]) -> Self {
-        Self {
-            scope: scopes.join(" "),
-        }
+        let mut program = libraries::by_hand::ByHand::new();
+        program.scope = scopes.join(" ");
+        Self { program }
     }
 
     fn begin(&self, entropy: [u8; 64]) -> (State, Verifier) {
-        let state = encoded(&entropy[..16]);
-        let verifier = encoded(&entropy[32..]);
-        let url = self.authorize(&state, &verifier);
+        let (state, verifier) = (encoded(&entropy[..16]), encoded(&entropy[32..]));
+        let url = self.program.authorize(text(&state), text(&verifier));
         assert!(url.len() > fixture::AUTHORIZE.len());
         (state, verifier)
     }
 }
 
 impl Sessions for ByHand {
-    type Session = Tokens;
+    type Session = by_hand::Tokens;
 
     fn state(entropy: [u8; 64]) -> String {
         URL_SAFE_NO_PAD.encode(&entropy[..16])
@@ -50,29 +48,29 @@ impl Sessions for ByHand {
         waiting: &mut HashMap<State, Verifier>,
         target: String,
         answer: Vec<u8>,
-    ) -> Tokens {
+    ) -> by_hand::Tokens {
         let (code, state) = callback(&target);
         let state: &State = state.as_bytes().try_into().expect("22 characters");
         let verifier = waiting.remove(state).expect("a login");
-        let form = token_request(code, &verifier);
+        let form = by_hand::token_request(&by_hand::unescape(code), text(&verifier));
         assert!(form.len() > code.len());
-        read(text(&answer)).expect("tokens")
+        by_hand::read(text(&answer)).expect("tokens")
     }
 
-    fn session(&self) -> Tokens {
-        read(
-            r#"{"access_token":"AT","token_type":"Bearer","expires_in":3600,"refresh_token":"RT"}"#,
-        )
-        .expect("tokens")
+    fn session(&self) -> by_hand::Tokens {
+        let answer =
+            r#"{"access_token":"AT","token_type":"Bearer","expires_in":3600,"refresh_token":"RT"}"#;
+        by_hand::read(answer).expect("tokens")
     }
 
-    fn refresh(&self, tokens: &mut Tokens, answer: Vec<u8>) -> bool {
-        let form = refresh_request(tokens.refresh_token.as_deref().unwrap_or_default());
+    fn refresh(&self, tokens: &mut by_hand::Tokens, answer: Vec<u8>) -> bool {
+        let refresh_token = tokens.refresh_token.as_deref().expect("a refresh token");
+        let form = by_hand::refresh_request(refresh_token);
         assert!(!form.is_empty());
         let Ok(answer) = std::str::from_utf8(&answer) else {
             return false;
         };
-        let Some(new) = read(answer) else {
+        let Some(new) = by_hand::read(answer) else {
             return false;
         };
         let old = std::mem::replace(tokens, new);
@@ -81,25 +79,6 @@ impl Sessions for ByHand {
             tokens.refresh_token = old.refresh_token;
         }
         true
-    }
-}
-
-impl ByHand {
-    fn authorize(&self, state: &State, verifier: &Verifier) -> String {
-        let mut url = String::with_capacity(384 + self.scope.len() * 2);
-        url.push_str(fixture::AUTHORIZE);
-        url.push_str("?response_type=code&client_id=");
-        escape(&mut url, fixture::CLIENT_ID);
-        url.push_str("&state=");
-        url.push_str(text(state));
-        url.push_str("&code_challenge=");
-        let challenge: [u8; 43] = encoded(&Sha256::digest(verifier));
-        url.push_str(text(&challenge));
-        url.push_str("&code_challenge_method=S256&redirect_uri=");
-        escape(&mut url, fixture::REDIRECT_URI);
-        url.push_str("&scope=");
-        escape(&mut url, &self.scope);
-        url
     }
 }
 
@@ -114,6 +93,7 @@ fn text(ascii: &[u8]) -> &str {
     std::str::from_utf8(ascii).expect("ASCII")
 }
 
+/// Code and state, as they came.
 fn callback(target: &str) -> (&str, &str) {
     let query = target.split_once('?').expect("a query").1;
     let (mut code, mut state) = (None, None);
@@ -125,17 +105,4 @@ fn callback(target: &str) -> (&str, &str) {
         }
     }
     (code.expect("a code"), state.expect("a state"))
-}
-
-fn token_request(code: &str, verifier: &Verifier) -> String {
-    let mut form = String::with_capacity(768);
-    form.push_str("grant_type=authorization_code&code=");
-    escape(&mut form, code);
-    form.push_str("&redirect_uri=");
-    escape(&mut form, fixture::REDIRECT_URI);
-    form.push_str("&code_verifier=");
-    form.push_str(text(verifier));
-    form.push_str("&client_id=");
-    escape(&mut form, fixture::CLIENT_ID);
-    form
 }

@@ -67,20 +67,15 @@ impl Sessions for Oauth2 {
         URL_SAFE_NO_PAD.encode(&entropy[..16])
     }
 
-    /// The callback is read as in the library's examples.
     fn finish(
         &self,
         waiting: &mut HashMap<String, PkceCodeVerifier>,
         target: String,
         answer: Vec<u8>,
     ) -> Tokens {
-        let url = Url::parse(&format!("http://127.0.0.1{target}")).expect("a URL");
-        let find = |name| url.query_pairs().find(|(key, _)| key == name);
-        let code = find("code").map(|(_, code)| AuthorizationCode::new(code.into_owned()));
-        let state = find("state").map(|(_, state)| CsrfToken::new(state.into_owned()));
-        let state = state.expect("a state");
-        let verifier = waiting.remove(state.secret()).expect("a login");
-        let request = self.client.exchange_code(code.expect("a code"));
+        let (code, state) = callback(&target);
+        let verifier = waiting.remove(&state).expect("a login");
+        let request = self.client.exchange_code(code);
         let request = request.set_pkce_verifier(verifier);
         let answer = RefCell::new(answer);
         let answer = request
@@ -118,6 +113,21 @@ impl Sessions for Oauth2 {
         tokens.answer = answer;
         true
     }
+}
+
+/// The library leaves it to the program, which is as careful here as on the same crates.
+fn callback(target: &str) -> (AuthorizationCode, String) {
+    let url = Url::parse(&format!("http://127.0.0.1{target}")).expect("a target");
+    let (mut code, mut state) = (None, None);
+    for (name, value) in url.query_pairs() {
+        match &*name {
+            "code" => code = Some(value),
+            "state" => state = Some(value),
+            _ => {}
+        }
+    }
+    let code = AuthorizationCode::new(code.expect("a code").into_owned());
+    (code, state.expect("a state").into_owned())
 }
 
 fn response(body: Vec<u8>) -> Result<HttpResponse, std::io::Error> {

@@ -74,7 +74,7 @@ impl Input {
         let state = L::state(entropy(old));
         Self {
             entropy: entropy(new),
-            target: format!("/callback?code={}&state={state}", fixture::code()),
+            target: fixture::target(&state),
             answer: fixture::tokens().into_bytes(),
         }
     }

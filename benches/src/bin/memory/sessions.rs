@@ -49,7 +49,7 @@ fn library<L: Sessions>(row: &Row<'_>) {
         let (key, login) = library.begin(entropy(number));
         let state = L::state(entropy(number));
         let mut waiting = [(key, login)].into();
-        let target = format!("/callback?code={}&state={state}", fixture::code());
+        let target = fixture::target(&state);
         library.finish(&mut waiting, target, fixture::tokens().into_bytes())
     });
 }

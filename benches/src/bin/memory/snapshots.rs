@@ -50,7 +50,7 @@ impl Case {
     fn logged_in() -> Self {
         Self::new(|library| {
             let (state, login) = library.begin(entropy(1));
-            let target = format!("/callback?code={}&state={state}", fixture::code());
+            let target = fixture::target(&state);
             let answer = fixture::tokens().into_bytes();
             library.finish(&mut [(state, login)].into(), target, answer)
         })
