@@ -21,6 +21,54 @@ TABLES = {
     },
     "nanoseconds": {"columns": STEPS + APART, "note": "The least of 40 samples each. They drift with the machine; compare within a column."},
 }
+SHAPES = ["one long token", "many scopes", "many unknown members", "one long unknown member", "nested, 100 deep", "nested without end"]
+LIBRARIES = ["by hand", "authflow", "oauth2", "openidconnect", "rspotify"]
+WAITING = (
+    "A login begins, its callback finds it by its state, its code is exchanged, and all is dropped, while so many others wait "
+    "in a `HashMap`. What is finished is the oldest, which is in no cache."
+)
+TABLES |= {
+    "pending logins": {
+        "rows": ["raw bytes", "by hand", "authflow", "authflow, PendingLogin", "authflow, PendingLogin by default"],
+        "note": "100,000 in a `HashMap`. *Heap, table included* is all that is held for one; *resident* is what the process grew "
+        "by, with what malloc adds. `AuthFlow` is kept by its state, as the peers' are; `PendingLogin`, and a snapshot of it as JSON, "
+        "by the cookie of a browser, of 43 characters. `PendingLogin` has one `Http` for all; *by default* is without a word about it. "
+        "By hand it is two arrays; oauth2 keeps state and verifier, openidconnect a nonce too, rspotify a client. None of these has "
+        "the deadline and the redirect URI in it.",
+    },
+    "live sessions": {
+        "rows": ["by hand", "authflow", "authflow, Session", "authflow, Session by default"],
+        "note": "10,000 in a list, each with the fixture's tokens: authflow's machine, or its `Session` with a `MemoryStore`, which "
+        "has a copy of what is saved; oauth2's answer and its refresh token; rspotify's client.",
+    },
+    "handles": {"note": "What a program makes once and hands around."},
+    "snapshots": {
+        "columns": [
+            "JSON",
+            *(f"{step}: {of}" for step in ("save", "restore") for of in ("instructions", "allocations", "allocated", "time")),
+        ],
+        "note": "Saved is `snapshot` and `to_json`; restored is `from_json` and `AuthFlow::restore`.",
+    },
+    "a login while others wait, time": {"rows": LIBRARIES, "note": WAITING},
+    "a login while others wait, instructions": {"rows": LIBRARIES, "note": "The same, as far as callgrind gets."},
+    "a refresh among sessions, time": {
+        "rows": LIBRARIES,
+        "note": "The session that is due next is taken from the caller's heap, refreshed, and put back.",
+    },
+    "a refresh among sessions, instructions": {"rows": LIBRARIES},
+    "reads of one token by so many threads, together": {
+        "rows": ["by hand, a Mutex", "by hand, an RwLock"],
+        "note": "By hand it is an `Arc` of the token, cloned under the lock; rspotify copies the token, as its own calls do. The clock "
+        "is read each time, by all.",
+    },
+    "a refresh with so many scopes, instructions": {"rows": LIBRARIES, "note": "The request and its answer, which grants them all."},
+    "an authorize URL with so many scopes, instructions": {"rows": LIBRARIES},
+    "a refresh with a long answer, instructions per byte": {
+        "rows": [f"{shape}: {library}" for shape in SHAPES for library in LIBRARIES],
+        "note": "The request and its answer, of so many bytes. What is unknown is kept by authflow, and passed over by the others. "
+        "oauth2 refuses what is nested without end.",
+    },
+}
 # Counted in the same cell.
 TOGETHER = {"allocations": "reallocations"}
 

@@ -26,8 +26,8 @@ pub fn times() -> Vec<Measured> {
         (part, name.to_owned(), Box::new(measure))
     };
     vec![
-        row(READS, "by hand, Mutex<Arc>", by_mutex),
-        row(READS, "by hand, RwLock<Arc>", by_lock),
+        row(READS, "by hand, a Mutex", by_mutex),
+        row(READS, "by hand, an RwLock", by_lock),
         #[cfg(feature = "rspotify")]
         row(READS, "rspotify", by_rspotify),
         row(READS, "authflow", by_session),

@@ -3,8 +3,7 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use authflow::http::Http;
-use authflow::{Login, TokenSet, spotify};
+use authflow::spotify;
 use authflow_benches::figure::Row;
 use authflow_benches::fixture;
 use authflow_benches::measure::Allocations;
@@ -15,20 +14,13 @@ pub const PART: &str = "handles";
 
 pub fn rows() -> Vec<Measured> {
     vec![
-        ("authflow, Arc<Client>", |row| {
+        ("authflow, Arc of Client", |row| {
             put(row, || Arc::new(builder().build().expect("a client")));
         }),
         ("authflow, Client", |row| {
             put(row, || builder().build().expect("a client"));
         }),
         ("authflow, ClientBuilder", |row| put(row, builder)),
-        ("authflow, Http", |row| put(row, Http::new)),
-        ("authflow, Session", |row| {
-            put(row, || {
-                let login = Login::new(builder());
-                login.adopt(TokenSet::new("AT")).expect("a session")
-            });
-        }),
         #[cfg(feature = "oauth2")]
         ("oauth2, BasicClient", |row| {
             use authflow_benches::backend::{Logins, oauth2::Oauth2};
@@ -48,11 +40,11 @@ pub fn rows() -> Vec<Measured> {
     ]
 }
 
-fn builder() -> authflow::ClientBuilder {
+pub fn builder() -> authflow::ClientBuilder {
     spotify::client(fixture::CLIENT_ID).scopes(fixture::SCOPES)
 }
 
-fn put<T: Clone>(row: &Row<'_>, make: impl Fn() -> T) {
+pub fn put<T: Clone>(row: &Row<'_>, make: impl Fn() -> T) {
     drop(make());
     let before = Allocations::now();
     let handle = black_box(make());

@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-use authflow::http::Http;
-use authflow::{Login, spotify};
 use authflow_benches::backend::authflow::Authflow;
 use authflow_benches::backend::by_hand::ByHand;
 use authflow_benches::backend::{Logins, entropy};
@@ -21,10 +19,6 @@ pub fn rows() -> Vec<Measured> {
         ("raw bytes", raw),
         (ByHand::NAME, library::<ByHand>),
         (Authflow::NAME, library::<Authflow>),
-        ("authflow, PendingLogin", |row| session(row, Login::http)),
-        ("authflow, PendingLogin by default", |row| {
-            session(row, |login, _| login);
-        }),
         ("authflow, Snapshot as JSON", snapshot),
         #[cfg(feature = "oauth2")]
         (
@@ -45,7 +39,7 @@ pub fn rows() -> Vec<Measured> {
 }
 
 /// `make` is told a number that differs for each.
-fn put<K: Eq + Hash, V>(row: &Row<'_>, make: impl Fn(u64) -> (K, V)) {
+pub fn put<K: Eq + Hash, V>(row: &Row<'_>, make: impl Fn(u64) -> (K, V)) {
     // What is made once is made now.
     drop(make(u64::MAX));
     held::put(row, size_of::<(K, V)>(), COUNT, || {
@@ -71,18 +65,9 @@ fn library<L: Logins>(row: &Row<'_>) {
     put(row, |number| library.begin(entropy(number)));
 }
 
-/// By the cookie of the browser that began it, as `PendingLogin` wants it: 43 characters.
-fn cookie(number: u64) -> String {
+/// Of the browser that began a login, which is what finds it if there are many browsers: 43 characters.
+pub fn cookie(number: u64) -> String {
     format!("{number:043}")
-}
-
-fn session(row: &Row<'_>, with: fn(Login, Http) -> Login) {
-    let http = Http::new();
-    put(row, |number| {
-        let login = with(Login::new(client()), http.clone());
-        let pending = login.begin(fixture::REDIRECT_URI).expect("a login");
-        (cookie(number), pending)
-    });
 }
 
 fn snapshot(row: &Row<'_>) {
@@ -91,8 +76,4 @@ fn snapshot(row: &Row<'_>) {
         let (_, flow) = library.begin(entropy(number));
         (cookie(number), flow.snapshot().to_json())
     });
-}
-
-fn client() -> authflow::ClientBuilder {
-    spotify::client(fixture::CLIENT_ID).scopes(fixture::SCOPES)
 }

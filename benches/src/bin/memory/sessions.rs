@@ -1,9 +1,5 @@
 //! People who are logged in: 10,000 in a list.
 
-use std::time::Duration;
-
-use authflow::http::Http;
-use authflow::{Login, Timestamp, TokenSet, spotify};
 use authflow_benches::backend::authflow::Authflow;
 use authflow_benches::backend::by_hand::ByHand;
 use authflow_benches::backend::{Logins, Sessions, entropy};
@@ -19,10 +15,6 @@ pub fn rows() -> Vec<Measured> {
     vec![
         (ByHand::NAME, library::<ByHand>),
         (Authflow::NAME, library::<Authflow>),
-        ("authflow, Session", |row| session(row, Login::http)),
-        ("authflow, Session by default", |row| {
-            session(row, |login, _| login);
-        }),
         #[cfg(feature = "oauth2")]
         (
             "oauth2",
@@ -33,7 +25,7 @@ pub fn rows() -> Vec<Measured> {
     ]
 }
 
-fn put<T>(row: &Row<'_>, make: impl Fn(u64) -> T) {
+pub fn put<T>(row: &Row<'_>, make: impl Fn(u64) -> T) {
     drop(make(u64::MAX));
     held::put(row, size_of::<T>(), COUNT, || {
         let mut list = Vec::with_capacity(COUNT);
@@ -51,22 +43,6 @@ fn library<L: Sessions>(row: &Row<'_>) {
         let mut waiting = [(key, login)].into();
         let target = fixture::target(&state);
         library.finish(&mut waiting, target, fixture::tokens().into_bytes())
-    });
-}
-
-/// With a `MemoryStore`, the default. Its tokens are as long as the fixture's.
-fn session(row: &Row<'_>, with: fn(Login, Http) -> Login) {
-    let http = Http::new();
-    let tokens: serde_json::Value = serde_json::from_str(&fixture::tokens()).expect("JSON");
-    let text = |name: &str| tokens[name].as_str().expect("a text").to_owned();
-    put(row, |_| {
-        let hour = Timestamp::now().saturating_add(Duration::from_secs(3600));
-        let tokens = TokenSet::new(text("access_token"))
-            .refresh_token(text("refresh_token"))
-            .expires_at(hour);
-        let client = spotify::client(fixture::CLIENT_ID).scopes(fixture::SCOPES);
-        let login = with(Login::new(client), http.clone());
-        login.adopt(tokens).expect("a session")
     });
 }
 

@@ -28,12 +28,6 @@ pub fn rows() -> Vec<Measured> {
         "authflow, RedirectUri": authflow::RedirectUri,
         "authflow, HttpRequest": authflow::HttpRequest,
         "authflow, HttpResponse": authflow::HttpResponse,
-        "authflow, Login": authflow::Login,
-        "authflow, PendingLogin": authflow::session::PendingLogin,
-        "authflow, Session": authflow::Session,
-        "authflow, session::AccessToken": authflow::session::AccessToken,
-        "authflow, session::Error": authflow::session::Error,
-        "authflow, http::Http": authflow::http::Http,
         #[cfg(feature = "oauth2")]
         "oauth2, BasicClient": authflow_benches::backend::oauth2::Client,
         #[cfg(feature = "oauth2")]
