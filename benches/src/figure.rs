@@ -25,7 +25,9 @@ impl Row<'_> {
 
 /// With a decimal where it says something.
 #[must_use]
-pub fn rounded(value: f64) -> f64 {
-    let places = if value < 100.0 { 10.0 } else { 1.0 };
-    (value * places).round() / places
+pub fn rounded(value: f64) -> Value {
+    match value < 100.0 {
+        true => json!((value * 10.0).round() / 10.0),
+        false => json!(value.round() as i64),
+    }
 }
