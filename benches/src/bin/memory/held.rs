@@ -32,9 +32,11 @@ fn resident() -> Option<u64> {
 }
 
 fn resident_since(before: Option<u64>) -> Option<u64> {
-    let grown = resident()?.checked_sub(before?);
+    let grown = before.and_then(|before| resident()?.checked_sub(before));
     if grown.is_none() {
-        eprintln!("what is resident is not known: /proc/self/status has shrunk");
+        eprintln!(
+            "what is resident is not known: /proc/self/status does not say, or it is less now"
+        );
     }
     grown
 }
