@@ -34,7 +34,7 @@ TABLES |= {
         "by, with what malloc adds. `AuthFlow` is kept by its state, as the peers' are; `PendingLogin`, and a snapshot of it as JSON, "
         "by the cookie of a browser, of 43 characters. `PendingLogin` has one `Http` for all; *by default* is without a word about it. "
         "By hand it is two arrays; oauth2 keeps state and verifier, openidconnect a nonce too, rspotify a client. None of these has "
-        "the deadline and the redirect URI in it.",
+        "a deadline in it.",
     },
     "live sessions": {
         "rows": ["by hand", "authflow", "authflow, Session", "authflow, Session by default"],
