@@ -1,5 +1,5 @@
 //! Many figures of instructions from one run under callgrind, which writes down what it has collected each
-//! time `point_is_over` is called. `benches/callgrind.py` puts the two together.
+//! time `point_is_over` is called. `benches/points.py` puts the two together.
 
 use std::hint::black_box;
 
