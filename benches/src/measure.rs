@@ -19,19 +19,23 @@ pub const STEPS: [&str; 6] = [
 /// Told of each step as it is done.
 pub trait Meter {
     fn step<T>(&mut self, name: &'static str, work: impl FnOnce() -> T) -> T;
+
+    /// Shown the URL or the form that a step made.
+    fn sees(&mut self, _step: &'static str, _text: &str) {}
 }
 
 /// Counts what this thread asks of the system's allocator.
 pub struct Counting;
 
 thread_local! {
-    static COUNTS: Cell<Allocations> = const { Cell::new(Allocations { calls: 0, grown: 0, bytes: 0, live: 0 }) };
+    static COUNTS: Cell<Allocations> = const { Cell::new(Allocations { calls: 0, freed: 0, grown: 0, bytes: 0, live: 0 }) };
 }
 
 /// `bytes` is what was asked for in all, `live` what has not been given back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Allocations {
     pub calls: i64,
+    pub freed: i64,
     pub grown: i64,
     pub bytes: i64,
     pub live: i64,
@@ -48,6 +52,7 @@ impl Allocations {
         let now = Self::now();
         Self {
             calls: now.calls - before.calls,
+            freed: now.freed - before.freed,
             grown: now.grown - before.grown,
             bytes: now.bytes - before.bytes,
             live: now.live - before.live,
@@ -76,7 +81,10 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(|counts| counts.live -= layout.size() as i64);
+        count(|counts| {
+            counts.freed += 1;
+            counts.live -= layout.size() as i64;
+        });
         unsafe { System.dealloc(pointer, layout) }
     }
 
@@ -109,11 +117,11 @@ pub struct Unmeasured;
 
 impl Meter for Unmeasured {
     fn step<T>(&mut self, _: &'static str, work: impl FnOnce() -> T) -> T {
-        work()
+        black_box(work())
     }
 }
 
-/// Does one step where callgrind can see it (`--toggle-collect=*measured*`), the others elsewhere.
+/// Does one step where callgrind can see it (`--toggle-collect='*measure::measured*'`), the others elsewhere.
 pub struct Seen<'a>(pub &'a str);
 
 impl Meter for Seen<'_> {
