@@ -7,8 +7,9 @@
 //! Anybody on this machine can connect, and any web page can make the browser do so. So there are at
 //! most 64 connections at a time, of which the first to have come, of those that have not finished their
 //! request, makes room for the next; each has 10 seconds and 96 KiB for its request, of which no body is
-//! ever read, and one request is all it may make. There is no thread: nothing goes on while nobody waits, and nothing is left when
-//! the listener is dropped.
+//! ever read, and one request is all it may make. There is no thread: nothing goes on while nobody waits,
+//! who waits is woken by the system and looks for nothing by itself, and nothing is left when the listener
+//! is dropped.
 //!
 //! HTTP's names for methods, fields and statuses are [tiny_http](https://docs.rs/tiny_http)'s. Its
 //! server is not used: it has no limit on time, size or connections, its threads outlive it, a body

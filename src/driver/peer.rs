@@ -25,6 +25,8 @@ mod linux {
 
     use mio::net::TcpStream;
 
+    use crate::driver::sock_diag;
+
     /// `None` where the system does not tell.
     pub(super) fn is_of_another_user(stream: &TcpStream) -> Option<bool> {
         let status = fs::read_to_string("/proc/self/status").ok()?;
@@ -36,6 +38,9 @@ mod linux {
             return Some(false);
         }
         let (here, there) = (stream.local_addr().ok()?, stream.peer_addr().ok()?);
+        if let Some(user) = sock_diag::user_of(there, here) {
+            return Some(user != 0 && user.to_string() != own);
+        }
         let mut is_told = false;
         // An IPv4 connection may be an IPv6 socket's at its other end.
         for name in ["/proc/net/tcp", "/proc/net/tcp6"] {

@@ -7,7 +7,7 @@
 use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::session::AccessToken;
 use crate::session::flight::Inner;
@@ -30,8 +30,9 @@ impl Handout {
 
 const LANES: usize = 8;
 
+/// None before anybody reads, for most logins that begin never come that far.
 #[derive(Default)]
-pub(super) struct Lanes([Lane; LANES]);
+pub(super) struct Lanes(OnceLock<Box<[Lane; LANES]>>);
 
 /// In a cache line of its own.
 #[derive(Default)]
@@ -41,13 +42,14 @@ struct Lane(Mutex<Option<Handout>>);
 impl Lanes {
     /// The token, if there is one in this thread's lane that is good at this time.
     pub(super) fn token(&self, now: Timestamp) -> Option<AccessToken> {
-        self.own().lock().as_ref()?.token_at(now).cloned()
+        let lane = own(self.0.get()?);
+        lane.lock().as_ref()?.token_at(now).cloned()
     }
 
     /// Puts the token into this thread's lane, where it is found next time.
     fn fill(&self, handout: Handout) -> AccessToken {
         let token = handout.token.apart();
-        *self.own().lock() = Some(Handout {
+        *own(self.0.get_or_init(Box::default)).lock() = Some(Handout {
             token: token.clone(),
             ..handout
         });
@@ -56,7 +58,7 @@ impl Lanes {
 
     /// Brings all lanes up to date. Those that have an older token are emptied.
     fn follow(&self, newest: Option<&Handout>) {
-        for lane in &self.0 {
+        for lane in self.0.get().into_iter().flat_map(|lanes| &**lanes) {
             let mut lane = lane.lock();
             *lane = match (lane.take(), newest) {
                 (Some(old), Some(new)) if old.token.is_same(&new.token) => Some(Handout {
@@ -67,20 +69,20 @@ impl Lanes {
             };
         }
     }
+}
 
-    fn own(&self) -> &Lane {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        thread_local! {
-            static OWN: Cell<Option<usize>> = const { Cell::new(None) };
-        }
-        let number = OWN.get().unwrap_or_else(|| {
-            let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            OWN.set(Some(number));
-            number
-        });
-        let Self(lanes) = self;
-        &lanes[number % LANES]
+/// This thread's.
+fn own(lanes: &[Lane; LANES]) -> &Lane {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static OWN: Cell<Option<usize>> = const { Cell::new(None) };
     }
+    let number = OWN.get().unwrap_or_else(|| {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        OWN.set(Some(number));
+        number
+    });
+    &lanes[number % LANES]
 }
 
 impl Lane {
