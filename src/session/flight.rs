@@ -303,8 +303,7 @@ impl Session {
         let result = work(&self.inner);
         std::mem::forget(ended);
         let mut shared = self.lock();
-        shared.busy = None;
-        self.inner.changed.notify_all();
+        shared.end_work();
         (shared, result)
     }
 
@@ -326,7 +325,6 @@ struct Ended<'a>(&'a Inner);
 
 impl Drop for Ended<'_> {
     fn drop(&mut self) {
-        self.0.lock().busy = None;
-        self.0.changed.notify_all();
+        self.0.lock().end_work();
     }
 }

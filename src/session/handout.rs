@@ -108,9 +108,12 @@ impl Inner {
     /// Waits while this holds.
     pub(super) fn wait_while(&self, holds: impl FnMut(&mut Shared) -> bool) -> Guard<'_> {
         let shared = self.shared.lock();
-        let shared = shared.unwrap_or_else(PoisonError::into_inner);
+        let mut shared = shared.unwrap_or_else(PoisonError::into_inner);
+        shared.waiting += 1;
         let waited = self.changed.wait_while(shared, holds);
-        self.guard(waited.unwrap_or_else(PoisonError::into_inner))
+        let mut shared = waited.unwrap_or_else(PoisonError::into_inner);
+        shared.waiting -= 1;
+        self.guard(shared)
     }
 
     fn guard<'a>(&'a self, shared: MutexGuard<'a, Shared>) -> Guard<'a> {
@@ -123,6 +126,14 @@ impl Inner {
 }
 
 impl Guard<'_> {
+    /// Nobody is at the network or the store any more.
+    pub(super) fn end_work(&mut self) {
+        self.busy = None;
+        if self.waiting > 0 {
+            self.inner.changed.notify_all();
+        }
+    }
+
     /// A token that is good, and for which nothing has to be done; also for this thread's next time.
     pub(super) fn hand_out(&self) -> Option<AccessToken> {
         let now = Timestamp::now();
@@ -153,5 +164,95 @@ impl Drop for Guard<'_> {
             let handout = self.shared.handout(self.inner.is_app, Timestamp::now());
             self.inner.lanes.follow(handout.as_ref());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::flow::event::TokenSet;
+    use crate::provider::Provider;
+    use crate::provider::client::Client;
+    use crate::session::{Login, Session};
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn session() -> Session {
+        let provider = Provider::new("https://as.example/authorize", "https://as.example/token");
+        let end = Timestamp::now().saturating_add(HOUR);
+        let tokens = TokenSet::new("AT").refresh_token("RT").expires_at(end);
+        let login = Login::new(Client::builder(provider, "client"));
+        login.adopt(tokens).unwrap()
+    }
+
+    #[test]
+    fn whoever_holds_the_mutex_readers_go_on() {
+        let session = session();
+        let reader = session.clone();
+        let (token, tokens) = channel();
+        let (again, wait) = channel();
+        let thread = thread::spawn(move || {
+            while wait.recv().is_ok() {
+                token.send(reader.access_token()).unwrap();
+            }
+        });
+        again.send(()).unwrap();
+        let first = tokens.recv().unwrap().unwrap();
+        let held = session.lock();
+        again.send(()).unwrap();
+        let second = tokens.recv_timeout(Duration::from_secs(10));
+        drop((held, again));
+        assert!(second.expect("it waits").unwrap().is_same(&first));
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn what_is_over_is_in_no_lane() {
+        let session = session();
+        let token = session.access_token().unwrap();
+        let others: Vec<_> = (0..LANES * 2)
+            .map(|_| session.clone())
+            .map(|session| thread::spawn(move || session.access_token().unwrap()))
+            .map(|thread| thread.join().unwrap())
+            .collect();
+        assert!(others.iter().all(|other| other.is_same(&token)));
+        drop(others);
+        // The session has it, and several lanes: other tests have threads too.
+        assert!(token.copies() > 3);
+        session.log_out().unwrap();
+        assert_eq!(token.copies(), 1);
+        assert!(session.access_token().is_err());
+    }
+
+    #[test]
+    fn a_token_is_handed_out_from_the_time_when_it_was_looked_at_until_something_is_due() {
+        let shared = session().lock().token.clone();
+        let at = Timestamp::from_millis;
+        let handout = Handout {
+            token: shared.unwrap(),
+            from: at(10),
+            until: at(20),
+        };
+        let is_good = |now| handout.token_at(at(now)).is_some();
+        assert_eq!([9, 10, 19, 20].map(is_good), [false, true, true, false]);
+        let session = session();
+        let window = |now| {
+            let shared = session.lock();
+            let handout = shared.handout(false, now)?;
+            Some((handout.from, handout.until))
+        };
+        let (now, due) = (Timestamp::now(), session.waits().0.unwrap());
+        assert_eq!(window(now), Some((now, due)));
+        // A clock that was set back is for the machine.
+        assert_eq!(window(now.saturating_sub(HOUR)), None);
+        assert_eq!(window(due), None);
+        session.lock().busy = Some(thread::current().id());
+        let end = session.lock().token.as_ref().unwrap().expires_at().unwrap();
+        assert_eq!(window(due), Some((at(0), end)));
+        session.lock().busy = None;
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct Shared {
     pub(super) token: Option<AccessToken>,
     /// This thread is at the network or the store, without the mutex.
     pub(super) busy: Option<ThreadId>,
+    /// How many threads wait until it is done.
+    pub(super) waiting: usize,
     /// The request that is being carried out, or about to be. Left behind by a panic.
     pub(super) in_flight: Option<RequestId>,
     /// The machine has a failure to tell of tokens that somebody else has replaced since.
@@ -77,6 +79,7 @@ impl Shared {
             token,
             flow,
             busy: None,
+            waiting: 0,
             in_flight: None,
             is_outdated: false,
             stored,

@@ -97,6 +97,11 @@ impl AccessToken {
         Arc::ptr_eq(&self.inner.0, &other.inner.0)
     }
 
+    #[cfg(test)]
+    pub(super) fn copies(&self) -> usize {
+        Arc::strong_count(&self.inner.0)
+    }
+
     pub(super) fn is_usable(&self) -> bool {
         self.expires_at().is_none_or(|end| Timestamp::now() < end)
     }
