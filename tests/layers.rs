@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What is for drivers and sessions.
-const WORLD: [&str; 12] = [
+const WORLD: [&str; 14] = [
     "std::io",
     "std::net",
     "std::fs",
@@ -16,6 +16,8 @@ const WORLD: [&str; 12] = [
     "getrandom",
     "ureq",
     "tiny_http",
+    "mio::",
+    "socket2",
     "open::",
 ];
 

@@ -102,9 +102,10 @@ impl LoopbackBuilder {
         // Before anything is bound.
         self.endpoint(UNKNOWN)?;
         let Bound { address, listeners } = self.listen(&TcpListener::bind)?;
-        let gate = Gate::new(listeners, self.endpoint(address)?)
-            .map_err(|error| BindError::refused(address, &error))?;
-        Ok(Loopback::new(gate, address, self.pages))
+        let endpoint = self.endpoint(address)?;
+        Gate::new(listeners, endpoint)
+            .and_then(|gate| Loopback::new(gate, address, self.pages))
+            .map_err(|error| BindError::refused(address, &error))
     }
 
     /// The redirect URI to be, with another port.

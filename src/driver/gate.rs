@@ -1,12 +1,14 @@
 //! The sockets of the listener. Each connection has a time, a size and a number to keep to; there is
-//! no thread, and nothing goes on while nobody waits.
+//! no thread, and nothing goes on while nobody waits. Whoever waits is woken by the system.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::mem;
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::Shutdown;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Registry, Token, Waker};
 use socket2::SockRef;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -26,8 +28,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LINGER: Duration = Duration::from_secs(1);
 /// How long the system may refuse to accept.
 const HOPE: Duration = Duration::from_secs(5);
+/// Until it is asked again, because it does not say when it would.
+const RETRY: Duration = Duration::from_millis(20);
+/// Each turn looks at everything, so it does not matter whose event it was.
+const ANY: Token = Token(0);
 
 pub(super) struct Gate {
+    poll: Poll,
+    events: Events,
     /// The one whose turn it is first.
     listeners: Vec<TcpListener>,
     endpoint: RedirectionEndpoint,
@@ -42,6 +50,10 @@ struct Connection {
     stage: Stage,
     /// When it came, or was answered.
     since: Instant,
+    /// What the system tells of it. Nothing at first, for most have said all before they are accepted.
+    watched: Option<Interest>,
+    /// There is more to do without waiting.
+    goes_on: bool,
 }
 
 enum Stage {
@@ -59,19 +71,35 @@ enum Stage {
 
 impl Gate {
     /// All limits are for all the listeners together.
-    pub fn new(listeners: Vec<TcpListener>, endpoint: RedirectionEndpoint) -> io::Result<Self> {
-        for listener in &listeners {
+    pub fn new(
+        listeners: Vec<std::net::TcpListener>,
+        endpoint: RedirectionEndpoint,
+    ) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let mut watched = Vec::new();
+        for listener in listeners {
             listener.set_nonblocking(true)?;
             // `std` asks for 128. Where the system allows no more, a flood costs the browser a second.
-            let _ = SockRef::from(listener).listen(MAX_WAITING);
+            let _ = SockRef::from(&listener).listen(MAX_WAITING);
+            let mut listener = TcpListener::from_std(listener);
+            let registry = poll.registry();
+            registry.register(&mut listener, ANY, Interest::READABLE)?;
+            watched.push(listener);
         }
         Ok(Self {
-            listeners,
+            poll,
+            events: Events::with_capacity(MAX_CONNECTIONS),
+            listeners: watched,
             endpoint,
             connections: Vec::new(),
             failing_since: None,
             accepted: 0,
         })
+    }
+
+    /// Ends a wait from another thread. One for each gate.
+    pub fn waker(&self) -> io::Result<Waker> {
+        Waker::new(self.poll.registry(), ANY)
     }
 
     pub fn endpoint(&self) -> &RedirectionEndpoint {
@@ -88,6 +116,7 @@ impl Gate {
         self.accept()?;
         for connection in &mut self.connections {
             connection.advance(&self.endpoint);
+            connection.watch(self.poll.registry());
         }
         self.connections.retain(|c| !matches!(c.stage, Stage::Over));
         Ok(self.arrived())
@@ -96,19 +125,35 @@ impl Gate {
     fn arrived(&mut self) -> Option<(CallbackUrl, TcpStream)> {
         let arrived = |c: &Connection| matches!(c.stage, Stage::Arrived(_));
         let at = self.connections.iter().position(arrived)?;
-        let connection = self.connections.remove(at);
+        let mut connection = self.connections.remove(at);
+        if connection.watched.is_some() {
+            let _ = self.poll.registry().deregister(&mut connection.stream);
+        }
         match connection.stage {
             Stage::Arrived(url) => Some((url, connection.stream)),
             _ => None,
         }
     }
 
-    /// Until something may have happened: `std` has no way to wait for several sockets.
-    pub fn pause(&self) -> Duration {
-        match self.accepted {
-            MAX_ACCEPTED.. => Duration::ZERO,
-            _ => Duration::from_millis(5),
+    /// Waits until something may have happened, and no longer than this.
+    pub fn wait(&mut self, timeout: Duration) {
+        let timeout = timeout.min(self.pause());
+        if let Err(error) = self.poll.poll(&mut self.events, Some(timeout))
+            && error.kind() != ErrorKind::Interrupted
+        {
+            // Who is not told has to look.
+            thread::sleep(timeout.min(RETRY));
         }
+    }
+
+    /// Until there is something to do of which no socket tells.
+    fn pause(&self) -> Duration {
+        if self.accepted >= MAX_ACCEPTED || self.connections.iter().any(|c| c.goes_on) {
+            return Duration::ZERO;
+        }
+        let retry = self.failing_since.map(|_| RETRY);
+        let ends = self.connections.iter().map(Connection::patience_left);
+        ends.chain(retry).min().unwrap_or(Duration::MAX)
     }
 
     /// The listeners take turns, so that a flood at one keeps nobody from the other.
@@ -130,11 +175,13 @@ impl Gate {
                     empty = 0;
                     self.accepted += 1;
                     self.failing_since = None;
-                    if peer.ip().is_loopback() && stream.set_nonblocking(true).is_ok() {
+                    if peer.ip().is_loopback() {
                         self.connections.push(Connection {
                             stream,
                             stage: Stage::Reading(Zeroizing::default()),
                             since: Instant::now(),
+                            watched: None,
+                            goes_on: false,
                         });
                     }
                 }
@@ -186,27 +233,58 @@ impl Drop for Gate {
 
 impl Connection {
     fn advance(&mut self, endpoint: &RedirectionEndpoint) {
-        let (next, patience) = match &mut self.stage {
-            Stage::Reading(head) => (read(&self.stream, head, endpoint), PATIENCE),
-            Stage::Answering(answer, sent) => (write(&self.stream, answer, sent), PATIENCE),
-            Stage::Closing => (drain(&self.stream), LINGER),
+        let next = match &mut self.stage {
+            Stage::Reading(head) => read(&self.stream, head, endpoint),
+            Stage::Answering(answer, sent) => write(&self.stream, answer, sent),
+            Stage::Closing => drain(&self.stream),
             Stage::Arrived(_) | Stage::Over => return,
         };
+        self.goes_on = false;
         match next {
-            Ok(stage) => {
-                self.stage = stage;
-                self.since = Instant::now();
-                // Most answers fit into the socket at once.
-                if let Stage::Answering(..) = self.stage {
-                    self.advance(endpoint);
-                }
+            Ok(stage) => self.enter(stage, endpoint),
+            Err(error) if is_empty(&error) && !self.patience_left().is_zero() => {
+                self.goes_on = error.kind() == ErrorKind::Interrupted;
             }
-            Err(error) if is_empty(&error) && self.since.elapsed() < patience => {}
             Err(error) if is_empty(&error) && matches!(self.stage, Stage::Reading(_)) => {
-                self.stage = Stage::Answering(Refusal::TIMEOUT.response(), 0);
-                self.since = Instant::now();
+                let answer = Refusal::TIMEOUT.response();
+                self.enter(Stage::Answering(answer, 0), endpoint);
             }
             Err(_) => self.stage = Stage::Over,
+        }
+    }
+
+    /// Most answers fit into the socket at once, and what follows a request may be there already.
+    fn enter(&mut self, stage: Stage, endpoint: &RedirectionEndpoint) {
+        self.stage = stage;
+        self.since = Instant::now();
+        self.advance(endpoint);
+    }
+
+    /// How long it still has for what it is at.
+    fn patience_left(&self) -> Duration {
+        let patience = match self.stage {
+            Stage::Reading(_) | Stage::Answering(..) => PATIENCE,
+            Stage::Closing => LINGER,
+            Stage::Arrived(_) | Stage::Over => return Duration::ZERO,
+        };
+        patience.saturating_sub(self.since.elapsed())
+    }
+
+    /// Has the system tell when it can go on. What could be done has been done, so nothing is missed: the
+    /// system tells of what is there when it begins.
+    fn watch(&mut self, registry: &Registry) {
+        let interest = match self.stage {
+            Stage::Reading(_) | Stage::Closing => Interest::READABLE,
+            Stage::Answering(..) => Interest::WRITABLE,
+            Stage::Arrived(_) | Stage::Over => return,
+        };
+        let watched = match self.watched.replace(interest) {
+            Some(before) if before == interest => return,
+            Some(_) => registry.reregister(&mut self.stream, ANY, interest),
+            None => registry.register(&mut self.stream, ANY, interest),
+        };
+        if watched.is_err() {
+            self.stage = Stage::Over;
         }
     }
 }
@@ -275,7 +353,8 @@ fn write(mut stream: &TcpStream, answer: &[u8], sent: &mut usize) -> io::Result<
 fn drain(stream: &TcpStream) -> io::Result<Stage> {
     const AT_ONCE: u64 = 64 << 10;
     match io::copy(&mut stream.take(AT_ONCE), &mut io::sink())? {
-        AT_ONCE => Err(ErrorKind::WouldBlock.into()),
+        // Others have their turn in between.
+        AT_ONCE => Err(ErrorKind::Interrupted.into()),
         _ => Ok(Stage::Over),
     }
 }

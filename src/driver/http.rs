@@ -12,12 +12,14 @@
 
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use ureq::Agent;
+use ureq::http::Uri;
+use ureq::http::uri::Scheme;
 use url::Url;
 
-use crate::wire::endpoint::is_loopback;
 use crate::wire::http::{HttpRequest, HttpResponse, TransportError, TransportErrorKind};
 
 /// The blocking HTTP driver. Cheap to clone; clones share their connections.
@@ -94,21 +96,21 @@ impl Http {
     fn call_api(&self, call: &ApiCall<'_>) -> Result<HttpResponse, ureq::Error> {
         let agent = &self.agent;
         let response = match call.method {
-            "POST" => self.safe(call.url, agent.post(call.url)).with(call)?,
-            "PUT" => self.safe(call.url, agent.put(call.url)).with(call)?,
-            "PATCH" => self.safe(call.url, agent.patch(call.url)).with(call)?,
+            "POST" => self.safe(agent.post(call.url))?.with(call)?,
+            "PUT" => self.safe(agent.put(call.url))?.with(call)?,
+            "PATCH" => self.safe(agent.patch(call.url))?.with(call)?,
             "DELETE" if call.body.is_some() => {
-                let delete = self.safe(call.url, agent.delete(call.url));
+                let delete = self.safe(agent.delete(call.url))?;
                 delete.force_send_body().with(call)?
             }
-            "DELETE" => self.safe(call.url, agent.delete(call.url)).with(call)?,
-            _ => self.safe(call.url, agent.get(call.url)).with(call)?,
+            "DELETE" => self.safe(agent.delete(call.url))?.with(call)?,
+            _ => self.safe(agent.get(call.url))?.with(call)?,
         };
         read(response, MAX_API_BODY)
     }
 
     fn send(&self, request: &HttpRequest, body: &mut Form) -> Result<HttpResponse, ureq::Error> {
-        let mut post = self.safe(request.url(), self.agent.post(request.url()));
+        let mut post = self.safe(self.agent.post(request.url()))?;
         for (name, value) in request.headers() {
             post = post.header(name, value);
         }
@@ -120,21 +122,46 @@ impl Http {
     /// What no agent may do otherwise.
     fn safe<Any>(
         &self,
-        url: &str,
         request: ureq::RequestBuilder<Any>,
-    ) -> ureq::RequestBuilder<Any> {
-        let on_loopback = Url::parse(url).is_ok_and(|url| is_loopback(&url));
-        let timeout = self.agent.config().timeouts().global;
+    ) -> Result<ureq::RequestBuilder<Any>, ureq::Error> {
+        let on_loopback = match request.uri_ref() {
+            Some(uri) => is_on_loopback(uri)?,
+            // ureq says what is wrong with it.
+            None => false,
+        };
+        let config = self.agent.config();
+        let timeout = config.timeouts().global;
+        let is_safe = config.max_redirects() == 0
+            && !config.http_status_as_error()
+            && !config.https_only()
+            && timeout.is_some();
+        let goes_by_proxy = on_loopback && config.proxy().is_some();
+        if is_safe && !goes_by_proxy {
+            return Ok(request);
+        }
         let config = request
             .config()
             .max_redirects(0)
             .http_status_as_error(false)
             .https_only(!on_loopback)
             .timeout_global(timeout.or(Some(TOTAL_TIMEOUT)));
-        match on_loopback {
+        Ok(match on_loopback {
             true => config.proxy(None).build(),
             false => config.build(),
-        }
+        })
+    }
+}
+
+/// Whether it goes to a loopback address. An error if it goes anywhere else without TLS.
+fn is_on_loopback(uri: &Uri) -> Result<bool, ureq::Error> {
+    let host = uri.host().unwrap_or_default();
+    let ip = host.trim_start_matches('[').trim_end_matches(']').parse();
+    if ip.is_ok_and(|ip: IpAddr| ip.is_loopback()) {
+        return Ok(true);
+    }
+    match uri.scheme() == Some(&Scheme::HTTPS) {
+        true => Ok(false),
+        false => Err(ureq::Error::RequireHttpsOnly(host.to_owned())),
     }
 }
 
@@ -238,6 +265,8 @@ fn agent() -> ureq::config::ConfigBuilder<ureq::typestate::AgentScope> {
     let config = Agent::config_builder()
         .timeout_connect(Some(CONNECT_TIMEOUT))
         .timeout_global(Some(TOTAL_TIMEOUT))
+        .max_redirects(0)
+        .http_status_as_error(false)
         .user_agent(concat!("authflow/", env!("CARGO_PKG_VERSION")));
     #[cfg(any(
         feature = "native-tls",

@@ -7,8 +7,9 @@
 //! Anybody on this machine can connect, and any web page can make the browser do so. So there are at
 //! most 64 connections at a time, of which the first to have come, of those that have not finished their
 //! request, makes room for the next; each has 10 seconds and 96 KiB for its request, of which no body is
-//! ever read, and one request is all it may make. There is no thread: nothing goes on while nobody waits, and nothing is left when
-//! the listener is dropped.
+//! ever read, and one request is all it may make. There is no thread: nothing goes on while nobody waits,
+//! who waits is woken by the system and looks for nothing by itself, and nothing is left when the listener
+//! is dropped.
 //!
 //! HTTP's names for methods, fields and statuses are [tiny_http](https://docs.rs/tiny_http)'s. Its
 //! server is not used: it has no limit on time, size or connections, its threads outlive it, a body
@@ -18,11 +19,14 @@
 //! wait some seconds, or to try again, and one that takes the port beforehand keeps us from binding it.
 
 use std::fmt;
-use std::net::{SocketAddr, TcpStream};
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
+
+use mio::Waker;
+use mio::net::TcpStream;
 
 pub use crate::driver::bind::{BindError, LoopbackBuilder};
 use crate::driver::gate::{self, Gate};
@@ -57,7 +61,7 @@ pub struct Loopback {
     gate: Gate,
     address: SocketAddr,
     pages: Pages,
-    cancelled: Arc<AtomicBool>,
+    cancel: Arc<Cancel>,
 }
 
 /// What a wait ended with.
@@ -96,13 +100,17 @@ impl Loopback {
         LoopbackBuilder::new()
     }
 
-    pub(super) fn new(gate: Gate, address: SocketAddr, pages: Pages) -> Self {
-        Self {
+    pub(super) fn new(gate: Gate, address: SocketAddr, pages: Pages) -> io::Result<Self> {
+        let cancel = Arc::new(Cancel {
+            is_asked: AtomicBool::new(false),
+            waker: gate.waker()?,
+        });
+        Ok(Self {
             gate,
             address,
             pages,
-            cancelled: Arc::default(),
-        }
+            cancel,
+        })
     }
 
     /// The redirect URI, with the port that is really bound.
@@ -122,7 +130,7 @@ impl Loopback {
     #[must_use]
     pub fn canceller(&self) -> Canceller {
         Canceller {
-            cancelled: Arc::clone(&self.cancelled),
+            cancel: Arc::clone(&self.cancel),
         }
     }
 
@@ -134,7 +142,7 @@ impl Loopback {
     pub fn receive(&mut self, timeout: Duration) -> Result<Received, ListenError> {
         let start = Instant::now();
         loop {
-            if self.cancelled.swap(false, Ordering::AcqRel) {
+            if self.cancel.is_asked.swap(false, Ordering::AcqRel) {
                 return Ok(Received::Cancelled);
             }
             let left = timeout.saturating_sub(start.elapsed());
@@ -149,7 +157,7 @@ impl Loopback {
             if left.is_zero() {
                 return Ok(Received::TimedOut);
             }
-            thread::sleep(left.min(self.gate.pause()));
+            self.gate.wait(left);
         }
     }
 }
@@ -216,13 +224,21 @@ impl fmt::Debug for PendingCallback {
 /// Ends a [`Loopback`]'s wait from another thread.
 #[derive(Clone)]
 pub struct Canceller {
-    cancelled: Arc<AtomicBool>,
+    cancel: Arc<Cancel>,
+}
+
+struct Cancel {
+    is_asked: AtomicBool,
+    waker: Waker,
 }
 
 impl Canceller {
     /// Ends the wait that goes on, or else the next one.
     pub fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Release);
+        self.cancel.is_asked.store(true, Ordering::Release);
+        if let Err(error) = self.cancel.waker.wake() {
+            log::warn!("the listener learns late that its wait is over: {error}");
+        }
     }
 }
 

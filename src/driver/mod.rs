@@ -26,3 +26,5 @@ mod pages;
 mod peer;
 #[cfg(feature = "loopback")]
 mod redirection;
+#[cfg(all(feature = "loopback", target_os = "linux"))]
+mod sock_diag;

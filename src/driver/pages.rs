@@ -3,9 +3,6 @@
 
 use std::borrow::Cow;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use sha2::{Digest, Sha256};
 use tiny_http::StatusCode;
 
 /// The pages that the listener shows. The default ones are plain English.
@@ -55,6 +52,10 @@ const NOT_OURS: &str = page!(
     "This page is not the answer to the login that is waiting here. If you were logging in, go back to the program and start again."
 );
 
+const CLEAN_ADDRESS: &str = "history.replaceState(null,'',location.pathname)";
+/// The hash is that script's, as SHA-256 in base64.
+const POLICY: &str = "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-UBodp8UhLR9ASBc1PNRKcs3r2CjAFWxCbrUGPN7u1jo='; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n";
+
 impl Default for Pages {
     fn default() -> Self {
         Self {
@@ -102,24 +103,14 @@ impl Pages {
     /// there is, which takes the query, and with it the code, out of the address bar and the history.
     #[must_use]
     pub fn response(&self, page: Page) -> Vec<u8> {
-        const CLEAN_ADDRESS: &str = "history.replaceState(null,'',location.pathname)";
         let (status, html) = match page {
             Page::Success => (200, &*self.success),
             Page::Denied => (200, &*self.denied),
             Page::Failed => (200, &*self.failed),
             Page::NotOurs => (400, NOT_OURS),
         };
-        let hash = STANDARD.encode(Sha256::digest(CLEAN_ADDRESS));
-        let policy = format!(
-            "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-        );
         let body = format!("{html}<script>{CLEAN_ADDRESS}</script>\n");
-        response(
-            StatusCode(status),
-            "text/html",
-            &format!("Content-Security-Policy: {policy}\r\n"),
-            &body,
-        )
+        response(StatusCode(status), "text/html", POLICY, &body)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Whose program is at the other end of a connection on this machine.
 
-use std::net::TcpStream;
+use mio::net::TcpStream;
 
 /// Whether it is another person's. Linux says so; elsewhere, and where it does not say, it is not.
 ///
@@ -21,7 +21,11 @@ pub(super) fn is_of_another_user(stream: &TcpStream) -> bool {
 mod linux {
     use std::fs;
     use std::io::ErrorKind;
-    use std::net::{IpAddr, SocketAddr, TcpStream};
+    use std::net::{IpAddr, SocketAddr};
+
+    use mio::net::TcpStream;
+
+    use crate::driver::sock_diag;
 
     /// `None` where the system does not tell.
     pub(super) fn is_of_another_user(stream: &TcpStream) -> Option<bool> {
@@ -34,23 +38,24 @@ mod linux {
             return Some(false);
         }
         let (here, there) = (stream.local_addr().ok()?, stream.peer_addr().ok()?);
-        let mut tables = String::new();
+        if let Some(user) = sock_diag::user_of(there, here) {
+            return Some(user != 0 && user.to_string() != own);
+        }
+        let mut is_told = false;
+        // An IPv4 connection may be an IPv6 socket's at its other end.
         for name in ["/proc/net/tcp", "/proc/net/tcp6"] {
-            tables += &fs::read_to_string(name).unwrap_or_default();
+            let table = fs::read_to_string(name).unwrap_or_default();
+            if let Some(user) = user_of(&table, there, here) {
+                return Some(user != own && user != "0");
+            }
+            is_told |= !table.is_empty();
         }
-        if tables.is_empty() {
-            return None;
-        }
-        match user_of(&tables, there, here) {
-            Some(user) => Some(user != own && user != "0"),
-            None => has_gone(stream),
-        }
+        is_told.then(|| has_gone(stream)).flatten()
     }
 
     /// Whoever is in no table is in another system, as a browser of Windows' is to WSL, and nothing is
     /// known of them; or has gone meanwhile, and no longer has an owner. A browser would wait for its page.
     fn has_gone(stream: &TcpStream) -> Option<bool> {
-        stream.set_nonblocking(true).ok()?;
         match stream.peek(&mut [0]) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => None,
             _ => Some(true),
@@ -138,8 +143,10 @@ mod linux {
         #[test]
         fn who_is_in_no_table_has_gone_or_is_elsewhere() {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-            let browser = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let browser = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
             let (stream, _) = listener.accept().unwrap();
+            stream.set_nonblocking(true).unwrap();
+            let stream = TcpStream::from_std(stream);
             assert_eq!(has_gone(&stream), None);
             drop(browser);
             // The end has been sent before this returns, and arrives on loopback.

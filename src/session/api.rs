@@ -36,7 +36,7 @@ impl Session {
         if let Some(problem) = request.problem {
             return Err(Error::Request(problem));
         }
-        let url = self.lock().flow.client().api_url(&request.url);
+        let url = self.inner.client.api_url(&request.url);
         let url = url.ok_or(Error::ForeignOrigin)?;
         let token = self.access_token()?;
         let response = self.send_call(request, &url, &token)?;
@@ -62,7 +62,7 @@ impl Session {
             url,
             headers: &request.headers,
             body: request.body.as_deref().map(Vec::as_slice),
-            authorization: &token.authorization()?,
+            authorization: token.header()?,
         };
         self.inner.http.call(&call).map_err(Error::Transport)
     }

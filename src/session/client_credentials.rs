@@ -35,7 +35,7 @@ use crate::time::Timestamp;
 pub struct ClientCredentials {
     client: ClientBuilder,
     store: Arc<dyn Store>,
-    http: Http,
+    http: Option<Http>,
 }
 
 impl ClientCredentials {
@@ -44,7 +44,7 @@ impl ClientCredentials {
         Self {
             client,
             store: Arc::new(MemoryStore::new()),
-            http: Http::new(),
+            http: None,
         }
     }
 
@@ -57,7 +57,7 @@ impl ClientCredentials {
 
     /// The HTTP driver, for a proxy or an agent of the program's own.
     pub fn http(mut self, http: Http) -> Self {
-        self.http = http;
+        self.http = Some(http);
         self
     }
 
@@ -72,7 +72,7 @@ impl ClientCredentials {
         let stored = self.store.load()?;
         let flow = restore(&client, stored.clone(), &*self.store, true)?;
         Ok(Session::new(Parts {
-            http: self.http,
+            http: self.http.unwrap_or_default(),
             store: self.store,
             flow,
             stored,

@@ -5,7 +5,7 @@
 //! else can still see what there is. Over processes it is: take the store's lock, read again, take over
 //! what somebody else has saved, or else refresh and save, give the lock back.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ use crate::flow::action::Action;
 use crate::flow::client_credentials::ClientCredentialsRequest;
 use crate::flow::event::Event;
 use crate::flow::notice::Notice;
+use crate::provider::client::Client;
+use crate::session::handout::{Guard, Lanes};
 use crate::session::hooks::Hooks;
 use crate::session::saving::lock_and_load;
 use crate::session::shared::{NOT_SENT, Shared};
@@ -27,13 +29,13 @@ use crate::wire::http::{HttpRequest, HttpResponse, TransportError};
 pub(super) struct Inner {
     pub(super) http: Http,
     pub(super) store: Arc<dyn Store>,
+    pub(super) client: Arc<Client>,
     pub(super) is_app: bool,
+    pub(super) lanes: Lanes,
     pub(super) shared: Mutex<Shared>,
     pub(super) changed: Condvar,
     pub(super) hooks: Mutex<Hooks>,
 }
-
-pub(super) type Guard<'a> = MutexGuard<'a, Shared>;
 
 /// How long to wait for another process. It refreshes for as long as the provider takes to answer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
@@ -59,11 +61,10 @@ impl Session {
                 shared.rejected = Some((serial, Timestamp::now()));
             }
         }
+        if is_tick && let Some(token) = shared.hand_out() {
+            return Ok(token);
+        }
         if let Some(worker) = shared.busy {
-            // Nobody waits while the old token is good.
-            if is_tick && let Some(token) = shared.usable_token() {
-                return Ok(token);
-            }
             // A store that asks the session which it is saving would wait for itself.
             if worker == thread::current().id() {
                 return self.result(&shared, is_refresh);
@@ -302,25 +303,20 @@ impl Session {
         let result = work(&self.inner);
         std::mem::forget(ended);
         let mut shared = self.lock();
-        shared.busy = None;
-        self.inner.changed.notify_all();
+        shared.end_work();
         (shared, result)
     }
 
     /// Waits until nobody is at work. Not if that is this very thread.
     pub(super) fn wait<'a>(&'a self, shared: Guard<'a>) -> Guard<'a> {
         let own = thread::current().id();
-        let is_busy = |shared: &mut Shared| shared.busy.is_some_and(|worker| worker != own);
-        let waited = self.inner.changed.wait_while(shared, is_busy);
-        waited.unwrap_or_else(PoisonError::into_inner)
+        drop(shared);
+        self.inner
+            .wait_while(|shared| shared.busy.is_some_and(|worker| worker != own))
     }
 
     pub(super) fn lock(&self) -> Guard<'_> {
-        // What a panic can leave behind is a machine between two events, which is a sound one.
-        self.inner
-            .shared
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 }
 
@@ -329,9 +325,6 @@ struct Ended<'a>(&'a Inner);
 
 impl Drop for Ended<'_> {
     fn drop(&mut self) {
-        let mut shared = self.0.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        shared.busy = None;
-        drop(shared);
-        self.0.changed.notify_all();
+        self.0.lock().end_work();
     }
 }

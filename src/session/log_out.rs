@@ -3,7 +3,8 @@
 use crate::error::Failure;
 use crate::flow::AuthFlow;
 use crate::flow::event::Event;
-use crate::session::flight::{Guard, PATIENCE};
+use crate::session::flight::PATIENCE;
+use crate::session::handout::Guard;
 use crate::session::store::StoreLock;
 use crate::session::{Error, Session};
 use crate::time::Timestamp;

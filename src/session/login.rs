@@ -44,7 +44,7 @@ pub struct Login {
     client: ClientBuilder,
     store: Arc<dyn Store>,
     listener: LoopbackBuilder,
-    http: Http,
+    http: Option<Http>,
     prompt: UrlHook,
     opener: UrlHook,
     ignored: Option<IgnoredHook>,
@@ -63,7 +63,7 @@ impl Login {
             client,
             store: Arc::new(MemoryStore::new()),
             listener: Loopback::builder(),
-            http: Http::new(),
+            http: None,
             prompt: Box::new(print),
             opener: Box::new(open),
             ignored: None,
@@ -150,7 +150,7 @@ impl Login {
 
     /// The HTTP driver, for a proxy or an agent of the program's own.
     pub fn http(mut self, http: Http) -> Self {
-        self.http = http;
+        self.http = Some(http);
         self
     }
 
@@ -284,7 +284,7 @@ impl Login {
         let flow = AuthFlow::restore(client, saved, Timestamp::now())
             .map_err(|error| StoreError::unreadable(error, None))?;
         let session = Session::new(Parts {
-            http: self.http,
+            http: self.http.unwrap_or_default(),
             store: self.store,
             flow,
             stored: None,
@@ -314,14 +314,14 @@ impl Login {
 
 fn open_session(
     client: &Arc<Client>,
-    http: Http,
+    http: Option<Http>,
     store: Arc<dyn Store>,
     replaces_stored: bool,
 ) -> Result<Session, Error> {
     let stored = if replaces_stored { None } else { store.load()? };
     let flow = restore(client, stored.clone(), &*store, false)?;
     Ok(Session::new(Parts {
-        http,
+        http: http.unwrap_or_default(),
         store,
         flow,
         stored,

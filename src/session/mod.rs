@@ -13,6 +13,7 @@ mod client_credentials;
 mod control;
 mod error;
 mod flight;
+mod handout;
 mod hooks;
 mod log_out;
 mod login;
@@ -30,6 +31,7 @@ use crate::error::Failure;
 use crate::flow::event::{Event, TokenSerial};
 use crate::flow::{AuthFlow, State};
 use crate::session::flight::Inner;
+use crate::session::handout::Lanes;
 use crate::session::hooks::Hooks;
 use crate::session::shared::Shared;
 use crate::time::Timestamp;
@@ -89,7 +91,9 @@ impl Session {
             inner: Arc::new(Inner {
                 http: parts.http,
                 store: parts.store,
+                client: parts.flow.shared_client(),
                 is_app: parts.is_app,
+                lanes: Lanes::default(),
                 shared: Mutex::new(Shared::new(parts.flow, parts.stored, parts.replaces_stored)),
                 changed: Condvar::new(),
                 hooks: Mutex::new(Hooks::default()),
@@ -103,6 +107,9 @@ impl Session {
     /// can't be, saving is tried again at each call, and the old token is still handed out while it is
     /// valid.
     ///
+    /// While the token is valid this takes no lock that anybody holds for long, nor one that threads on
+    /// other cores have to wait for.
+    ///
     /// While the store can't save, nothing is refreshed: a refresh may use up the stored refresh token,
     /// and the next run would have no other. Before each refresh saving is rehearsed
     /// ([`Store::rehearse`]). So a session whose store stays broken hands out its token until that ends, and then
@@ -112,7 +119,10 @@ impl Session {
     /// [`Error`], which says [what now](Error::what_now): sign in again, or try later. The tokens are
     /// kept in either case.
     pub fn access_token(&self) -> Result<AccessToken, Error> {
-        self.token_after(Event::Tick)
+        match self.inner.lanes.token(Timestamp::now()) {
+            Some(token) => Ok(token),
+            None => self.token_after(Event::Tick),
+        }
     }
 
     /// Refreshes, even if the access token is still valid, and hands out the new one. Joins a refresh

@@ -10,6 +10,7 @@ use crate::flow::notice::Notice;
 use crate::flow::snapshot::Snapshot;
 use crate::flow::{Activity, AuthFlow, State};
 use crate::session::AccessToken;
+use crate::session::handout::Handout;
 use crate::session::hooks::News;
 use crate::session::store::StoreError;
 use crate::time::Timestamp;
@@ -22,6 +23,8 @@ pub(super) struct Shared {
     pub(super) token: Option<AccessToken>,
     /// This thread is at the network or the store, without the mutex.
     pub(super) busy: Option<ThreadId>,
+    /// How many threads wait until it is done.
+    pub(super) waiting: usize,
     /// The request that is being carried out, or about to be. Left behind by a panic.
     pub(super) in_flight: Option<RequestId>,
     /// The machine has a failure to tell of tokens that somebody else has replaced since.
@@ -76,6 +79,7 @@ impl Shared {
             token,
             flow,
             busy: None,
+            waiting: 0,
             in_flight: None,
             is_outdated: false,
             stored,
@@ -98,6 +102,34 @@ impl Shared {
             .as_ref()
             .filter(|token| token.is_usable())
             .cloned()
+    }
+
+    /// What readers get without asking again. Nobody waits while the old token is good and somebody is
+    /// at work; otherwise it is for as long as the machine has nothing to do.
+    pub(super) fn handout(&self, is_app: bool, now: Timestamp) -> Option<Handout> {
+        let token = self.token.clone()?;
+        let end = token.expires_at().unwrap_or(Timestamp::END);
+        if self.busy.is_some() {
+            return Some(Handout {
+                token,
+                from: Timestamp::from_millis(0),
+                until: end,
+            });
+        }
+        let is_authorized = self.flow.state() == State::Authorized;
+        let is_quiet = self.unsaved.is_none() && self.in_flight.is_none();
+        if !is_authorized || !is_quiet || self.flow.is_due(now) {
+            return None;
+        }
+        let renewal = self.flow.renewal_due().filter(|_| is_app);
+        let renewal = renewal.map(|(due, obtained_at)| due.max(obtained_at));
+        let due = [self.flow.deadline(), renewal];
+        let until = due.into_iter().flatten().fold(end, Timestamp::min);
+        Some(Handout {
+            token,
+            from: now,
+            until,
+        })
     }
 
     /// Makes saved tokens the ones that readers get.

@@ -14,8 +14,13 @@ use crate::wire::token_response::Extra;
 /// An access token, good when it was handed out. `Debug` hides it.
 #[derive(Clone, Debug)]
 pub struct AccessToken {
-    inner: Arc<Token>,
+    inner: Arc<Counted>,
 }
+
+/// The token in a cache line of its own, with the count of those who have it by this way.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Counted(Arc<Token>);
 
 #[derive(Debug)]
 struct Token {
@@ -32,7 +37,7 @@ impl AccessToken {
     /// The token.
     #[must_use]
     pub fn secret(&self) -> &Secret {
-        &self.inner.secret
+        &self.token().secret
     }
 
     /// The value of the `Authorization` header (RFC 6750 section 2.1).
@@ -40,36 +45,61 @@ impl AccessToken {
     /// # Errors
     /// [`Error::NotBearer`] if the token is of another type.
     pub fn authorization(&self) -> Result<Secret, Error> {
-        self.inner.authorization.clone().map_err(Error::NotBearer)
+        self.header().cloned()
+    }
+
+    pub(super) fn header(&self) -> Result<&Secret, Error> {
+        let header = self.token().authorization.as_ref();
+        header.map_err(|error| Error::NotBearer(error.clone()))
     }
 
     /// Its serial, for [`Session::token_rejected`](crate::Session::token_rejected).
     #[must_use]
     pub fn serial(&self) -> TokenSerial {
-        self.inner.serial
+        self.token().serial
     }
 
     /// When it ends, if the server said so.
     #[must_use]
     pub fn expires_at(&self) -> Option<Timestamp> {
-        self.inner.expires_at
+        self.token().expires_at
     }
 
     /// The scopes that were granted.
     #[must_use]
     pub fn scopes(&self) -> &Scopes {
-        &self.inner.scopes
+        &self.token().scopes
     }
 
     /// Scopes that were asked for but not granted.
     pub fn missing_scopes(&self) -> impl Iterator<Item = &str> {
-        self.inner.missing.iter().map(String::as_str)
+        self.token().missing.iter().map(String::as_str)
     }
 
     /// Members of the token response that the protocol does not name, such as `id_token`.
     #[must_use]
     pub fn extras(&self) -> &Extra {
-        &self.inner.extra
+        &self.token().extra
+    }
+
+    fn token(&self) -> &Token {
+        &self.inner.0
+    }
+
+    /// The same token, counted apart, for those who read it on another core.
+    pub(super) fn apart(&self) -> Self {
+        Self {
+            inner: Arc::new(Counted(Arc::clone(&self.inner.0))),
+        }
+    }
+
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner.0, &other.inner.0)
+    }
+
+    #[cfg(test)]
+    pub(super) fn copies(&self) -> usize {
+        Arc::strong_count(&self.inner.0)
     }
 
     pub(super) fn is_usable(&self) -> bool {
@@ -77,18 +107,18 @@ impl AccessToken {
     }
 
     pub(super) fn of(flow: &AuthFlow, now: Timestamp) -> Option<Self> {
-        let token = flow.access_token(now)?;
-        let inner = Token {
-            secret: token.secret().clone(),
-            authorization: token.authorization(),
-            serial: token.serial(),
-            expires_at: token.expires_at(),
-            scopes: token.scopes().clone(),
-            missing: token.missing_scopes().map(str::to_owned).collect(),
-            extra: token.extras().clone(),
+        let current = flow.access_token(now)?;
+        let token = Token {
+            secret: current.secret().clone(),
+            authorization: current.authorization(),
+            serial: current.serial(),
+            expires_at: current.expires_at(),
+            scopes: current.scopes().clone(),
+            missing: current.missing_scopes().map(str::to_owned).collect(),
+            extra: current.extras().clone(),
         };
         Some(Self {
-            inner: Arc::new(inner),
+            inner: Arc::new(Counted(Arc::new(token))),
         })
     }
 }

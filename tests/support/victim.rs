@@ -2,7 +2,7 @@
 //! be seen from outside, and every panic in any of its threads is its end, as with `panic = "abort"`.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, Command};
 use std::thread;
@@ -153,9 +153,20 @@ impl Victim {
             let digits = line.and_then(|line| line.split_whitespace().next());
             digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
         };
+        // What its parents have left open beyond its limit is not its own.
+        let limits = fs::read_to_string(format!("{path}/limits")).unwrap_or_default();
+        let limit = limits
+            .lines()
+            .find_map(|l| l.strip_prefix("Max open files"));
+        let limit = limit.and_then(|limits| limits.split_whitespace().next()?.parse().ok());
+        let is_own = |fd: io::Result<fs::DirEntry>| {
+            let number = fd.ok()?.file_name().to_str()?.parse::<u64>().ok()?;
+            (number < limit.unwrap_or(u64::MAX)).then_some(number)
+        };
+        let descriptors = fs::read_dir(format!("{path}/fd"));
         Cost {
             threads: number("Threads:"),
-            descriptors: fs::read_dir(format!("{path}/fd")).map_or(0, |fds| fds.count() as u64),
+            descriptors: descriptors.map_or(0, |fds| fds.filter_map(is_own).count() as u64),
             kilobytes: number("VmHWM:"),
         }
     }
