@@ -45,7 +45,7 @@ class TokenEndpoint:
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.base_url = f"http://127.0.0.1:{self.server.server_port}/"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
     def answer(self, form):
         form = dict(urllib.parse.parse_qsl(form, keep_blank_values=True))
@@ -120,10 +120,13 @@ def log_in(program):
 
 
 def follow(process, endpoint):
-    tokens = 0
+    tokens, shown = 0, False
     for line in process.stdout:
         if url := url_in(line):
-            allow(process, endpoint, url)
+            # Some show it twice.
+            if not shown:
+                allow(process, endpoint, url)
+            shown = True
         elif line.startswith("POST "):
             # It has no HTTP client: its requests are carried by hand.
             status, body = endpoint.answer(line.split()[2])
