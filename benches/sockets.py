@@ -31,15 +31,18 @@ def build(library, *programs):
     place = TARGET / "benches" / (library or "none")
     place.mkdir(parents=True, exist_ok=True)
     for program in programs:
-        shutil.copy2(TARGET / "release" / program, place / program)
+        # A running program can't be written to, but replaced.
+        shutil.copy2(TARGET / "release" / program, place / (program + ".new"))
+        os.replace(place / (program + ".new"), place / program)
     return place
 
 
 def pinned(core, command):
-    """On one core, where there are two and taskset."""
-    if shutil.which("taskset") and (os.cpu_count() or 1) > 1:
-        return ["taskset", "-c", str(core), *map(str, command)]
-    return [str(part) for part in command]
+    """On one core, where there are two and taskset; on any, where the core is None."""
+    command = [str(part) for part in command]
+    if core is not None and shutil.which("taskset") and (os.cpu_count() or 1) > 1:
+        return ["taskset", "-c", str(core), *command]
+    return command
 
 
 class Endpoint:

@@ -5,3 +5,4 @@ pub mod exchange;
 pub mod fixture;
 pub mod libraries;
 pub mod measure;
+pub mod redirect;

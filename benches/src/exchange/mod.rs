@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
-mod authflow;
+pub mod authflow;
 pub mod floors;
 
 /// A program that exchanges codes. What it makes once, its client, is made in `new`.

@@ -23,7 +23,7 @@ struct Answer<'a> {
     scope: Option<&'a str>,
 }
 
-pub(crate) struct Tokens {
+pub struct Tokens {
     access_token: String,
     refresh_token: Option<String>,
     scope: Option<String>,
@@ -83,7 +83,7 @@ impl ByHand {
     }
 }
 
-pub(crate) fn callback(target: &str) -> &str {
+pub fn callback(target: &str) -> &str {
     let query = target.split_once('?').expect("a query").1;
     let (mut code, mut state) = (None, None);
     for pair in query.split('&') {
@@ -97,7 +97,7 @@ pub(crate) fn callback(target: &str) -> &str {
     code.expect("a code")
 }
 
-pub(crate) fn token_request(code: &str) -> String {
+pub fn token_request(code: &str) -> String {
     let mut form = String::with_capacity(768);
     form.push_str("grant_type=authorization_code&code=");
     escape(&mut form, code);
@@ -119,7 +119,7 @@ fn refresh_request(token: &str) -> String {
     form
 }
 
-pub(crate) fn response(body: &str) -> Tokens {
+pub fn response(body: &str) -> Tokens {
     let answer: Answer<'_> = serde_json::from_str(body).expect("tokens");
     assert!(answer.token_type.eq_ignore_ascii_case("bearer"));
     Tokens {
