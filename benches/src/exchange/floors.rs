@@ -45,6 +45,30 @@ pub fn post(agent: &Agent, url: &str, form: &str) -> Vec<u8> {
     body.read_to_vec().expect("a whole answer")
 }
 
+/// Carries a request that a library has made.
+#[cfg(any(feature = "oauth2", feature = "openidconnect"))]
+pub fn run(
+    agent: &Agent,
+    request: ureq::http::Request<Vec<u8>>,
+) -> Result<ureq::http::Response<Vec<u8>>, ureq::Error> {
+    let (head, mut body) = agent.run(request)?.into_parts();
+    let body = body.with_config().limit(MAX_BODY).read_to_vec()?;
+    Ok(ureq::http::Response::from_parts(head, body))
+}
+
+/// What a program has to read itself, as the examples of `oauth2` have it.
+#[cfg(any(feature = "oauth2", feature = "openidconnect"))]
+#[must_use]
+pub fn code_and_state(target: &str) -> (String, String) {
+    let url = url::Url::parse(&format!("http://127.0.0.1{target}")).expect("a target");
+    let find = |wanted| {
+        let mut pairs = url.query_pairs();
+        let (_, value) = pairs.find(|(name, _)| name == wanted).expect("a value");
+        value.into_owned()
+    };
+    (find("code"), find("state"))
+}
+
 /// A ready form is sent, and the answer is not looked at.
 pub struct BareUreq<const WITH_TIMEOUTS: bool> {
     agent: Agent,

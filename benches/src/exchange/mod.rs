@@ -7,6 +7,16 @@ use rustix::time::{ClockId, clock_gettime};
 
 pub mod authflow;
 pub mod floors;
+#[cfg(feature = "librespot-oauth")]
+pub mod librespot_oauth;
+#[cfg(feature = "oauth2")]
+pub mod oauth2;
+#[cfg(feature = "openidconnect")]
+pub mod openidconnect;
+#[cfg(feature = "rspotify")]
+pub mod rspotify;
+#[cfg(feature = "yup-oauth2")]
+pub mod yup_oauth2;
 
 /// A program that exchanges codes. What it makes once, its client, is made in `new`.
 pub trait Exchange {
@@ -34,6 +44,20 @@ pub fn main() {
         "by hand" => run::<floors::ByHand>(url, mode),
         "authflow" => run::<authflow::Machine>(url, mode),
         "authflow, Session::refresh" => run::<authflow::Refresh>(url, mode),
+        #[cfg(feature = "oauth2")]
+        "oauth2 by ureq" => run::<oauth2::ByUreq<false>>(url, mode),
+        #[cfg(feature = "oauth2")]
+        "oauth2 by ureq, time limits" => run::<oauth2::ByUreq<true>>(url, mode),
+        #[cfg(feature = "oauth2")]
+        "oauth2 by closure" => run::<oauth2::ByClosure>(url, mode),
+        #[cfg(feature = "openidconnect")]
+        "openidconnect" => run::<openidconnect::ByClosure>(url, mode),
+        #[cfg(feature = "rspotify")]
+        "rspotify" => run::<rspotify::Rspotify>(url, mode),
+        #[cfg(feature = "yup-oauth2")]
+        "yup-oauth2, refresh" => run::<yup_oauth2::Refresh>(url, mode),
+        #[cfg(feature = "librespot-oauth")]
+        "librespot-oauth, refresh" => run::<librespot_oauth::Refresh>(url, mode),
         other => panic!("{other} is not built in"),
     }
 }

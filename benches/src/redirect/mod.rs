@@ -7,6 +7,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 mod authflow;
 mod floors;
+#[cfg(feature = "librespot-oauth")]
+mod librespot_oauth;
+#[cfg(feature = "oauth2")]
+mod oauth2;
+#[cfg(feature = "rspotify")]
+mod rspotify;
+#[cfg(feature = "yup-oauth2")]
+mod yup_oauth2;
 
 /// A program that logs in.
 pub trait Login {
@@ -32,6 +40,14 @@ pub fn main() {
         "bare tiny_http, page last" => run::<floors::TinyHttp<false>>(url),
         "authflow" => run::<authflow::Run>(url),
         "authflow, page first" => run::<authflow::ByHand>(url),
+        #[cfg(feature = "oauth2")]
+        "oauth2" => run::<oauth2::Oauth2>(url),
+        #[cfg(feature = "rspotify")]
+        "rspotify" => run::<rspotify::Rspotify>(url),
+        #[cfg(feature = "yup-oauth2")]
+        "yup-oauth2" => run::<yup_oauth2::Installed>(url),
+        #[cfg(feature = "librespot-oauth")]
+        "librespot-oauth" => run::<librespot_oauth::Librespot>(url),
         other => panic!("{other} is not built in"),
     }
 }
