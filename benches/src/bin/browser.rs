@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the silent connection stays, and the browser waits at one that is not answered.
 const SILENCE: Duration = Duration::from_secs(2);
 /// A login that takes longer needn't be seen often.
-const SLOW_US: f64 = 100_000.0;
+const SLOW_US: f64 = 1_000_000.0;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -45,7 +45,7 @@ fn main() {
 fn visits(programs: &mut [Program], case: &str, runs: usize) {
     for run in 0..runs {
         for program in &mut *programs {
-            let slow = program.slow.as_deref() == Some(case);
+            let slow = case != "plain" && program.slow.as_deref() == Some(case);
             if !(slow && run >= 3) {
                 visit(program, case, run);
             }
@@ -59,14 +59,14 @@ fn visit(program: &mut Program, case: &str, run: usize) {
     thread::sleep(Duration::from_micros(4000 + (run as u64 * 1_700) % 6_000));
     let silent = (case == "silent").then(|| silent(&place));
     if case == "favicon"
-        && let Some(mut stream) = program.connect(&place)
+        && let Some((mut stream, _)) = program.connect(&place)
     {
         let _ = get(&mut stream, &place.host, "/favicon.ico");
     }
-    let start = now();
-    let mut page = None;
+    let (mut start, mut page) = (now(), None);
     // A browser keeps its connection.
-    let stream = program.connect(&place).map(|mut stream| {
+    let stream = program.connect(&place).map(|(mut stream, since)| {
+        start = since;
         let answer = get(&mut stream, &place.host, &place.target);
         let took = now().saturating_sub(start);
         page = answer
@@ -109,7 +109,7 @@ fn waiting(programs: &mut [Program]) {
             .map(|(id, switches)| switches - before.get(id).unwrap_or(&0));
         let rate = woken.sum::<u64>() as f64 / start.elapsed().as_secs_f64();
         println!("waiting\t{}\t{}\t{rate:.2}", program.name, after.len());
-        if let Some(mut stream) = program.connect(place) {
+        if let Some((mut stream, _)) = program.connect(place) {
             let _ = get(&mut stream, &place.host, &place.target);
         }
         program.outcome();
@@ -198,16 +198,18 @@ impl Program {
         loop {
             let line = self.says.recv_timeout(PATIENCE).expect("an address");
             if let Some(at) = line.find("http") {
-                return Place::of(&line[at..]);
+                // Some say more after it.
+                return Place::of(line[at..].split(' ').next().unwrap_or_default());
             }
         }
     }
 
-    /// A connection, as soon as somebody listens; none if the login has ended.
-    fn connect(&mut self, place: &Place) -> Option<TcpStream> {
+    /// A connection, as soon as somebody listens, and when it was begun; none if the login has ended.
+    fn connect(&mut self, place: &Place) -> Option<(TcpStream, u128)> {
         loop {
+            let start = now();
             match TcpStream::connect(("127.0.0.1", place.port)) {
-                Ok(stream) => return Some(stream),
+                Ok(stream) => return Some((stream, start)),
                 Err(_) if self.listen(Duration::from_millis(5)) => return None,
                 Err(_) => {}
             }
@@ -236,6 +238,9 @@ impl Program {
             assert!(start.elapsed() < PATIENCE, "{} says nothing", self.name);
         }
         let line = self.ended.as_deref().expect("a line");
+        if line.starts_with("failed") {
+            eprintln!("{}: {line}", self.name);
+        }
         let mut words = line.strip_prefix("token ")?.split(' ');
         let time = words.next()?.parse().ok()?;
         Some((time, words.next()?.to_owned()))

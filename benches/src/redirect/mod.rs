@@ -80,11 +80,17 @@ pub fn show(url: &str) {
     println!("Browse to: {url}");
 }
 
-/// For libraries that want to be told a port.
+/// For libraries that want to be told a port: a free one, of those that the system gives to no connection.
 #[must_use]
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = listener.local_addr().expect("an address").port();
+    let last = PORT.load(Ordering::Relaxed);
+    // Programs beside this one begin elsewhere.
+    let first = match last {
+        0 => 16_000 + (std::process::id() % 15_000) as u16,
+        last => last + 1,
+    };
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let port = (first..32_000).find(is_free).expect("a free port");
     PORT.store(port, Ordering::Relaxed);
     port
 }
