@@ -7,9 +7,7 @@ import shutil
 import subprocess
 import sys
 
-BENCHES = pathlib.Path(__file__).resolve().parent
-ROOT = BENCHES.parent
-TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+from harness import BENCHES, ROOT, TARGET
 
 LIBRESPOT = "librespot-oauth"
 PATCHED = """[workspace]
@@ -34,11 +32,6 @@ path = "{benches}/src/bin/exchange.rs"
 name = "redirect"
 path = "{benches}/src/bin/redirect.rs"
 """
-
-
-def figure(part, row, column, value, unit):
-    line = {"part": part, "row": row, "column": column, "value": value + 0, "unit": unit}
-    print(json.dumps(line), flush=True)
 
 
 def say(text):

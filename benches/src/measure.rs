@@ -19,6 +19,9 @@ pub const STEPS: [&str; 6] = [
 /// Told of each step as it is done.
 pub trait Meter {
     fn step<T>(&mut self, name: &'static str, work: impl FnOnce() -> T) -> T;
+
+    /// Shown the URL or the form that a step made.
+    fn sees(&mut self, _step: &'static str, _text: &str) {}
 }
 
 /// Counts what this thread asks of the system's allocator.
@@ -109,11 +112,11 @@ pub struct Unmeasured;
 
 impl Meter for Unmeasured {
     fn step<T>(&mut self, _: &'static str, work: impl FnOnce() -> T) -> T {
-        work()
+        black_box(work())
     }
 }
 
-/// Does one step where callgrind can see it (`--toggle-collect=*measured*`), the others elsewhere.
+/// Does one step where callgrind can see it (`--toggle-collect='*measure::measured*'`), the others elsewhere.
 pub struct Seen<'a>(pub &'a str);
 
 impl Meter for Seen<'_> {

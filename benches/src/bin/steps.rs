@@ -1,6 +1,10 @@
-//! What each step of one library allocates, or one step under callgrind: `steps oauth2`,
-//! `valgrind --tool=callgrind --collect-atstart=no --toggle-collect='*measured*' steps oauth2 callback 100`.
+//! What one library costs, step by step.
+//!
+//! `steps LIBRARY` checks that it says what the others say, and prints what each step allocates, as JSON;
+//! `steps LIBRARY STEP TIMES` does one step where callgrind sees it (`--toggle-collect='*measure::measured*'`),
+//! `flow` being all of them, and the end of all that they made.
 
+use authflow_benches::check::check;
 use authflow_benches::libraries::{self, Library};
 use authflow_benches::measure::{Allocating, Allocations, Counting, Seen, Unmeasured, measured};
 
@@ -13,9 +17,14 @@ fn main() {
     let rest: Vec<String> = arguments.collect();
     match library.as_str() {
         "authflow" => run::<libraries::authflow::Authflow>(&rest),
-        "by-hand" => run::<libraries::by_hand::ByHand>(&rest),
+        "by hand" => run::<libraries::by_hand::ByHand>(&rest),
+        "same crates" => run::<libraries::same_crates::SameCrates>(&rest),
         #[cfg(feature = "oauth2")]
         "oauth2" => run::<libraries::oauth2::Oauth2>(&rest),
+        #[cfg(feature = "openidconnect")]
+        "openidconnect" => run::<libraries::openidconnect::OpenIdConnect>(&rest),
+        #[cfg(feature = "rspotify")]
+        "rspotify" => run::<libraries::rspotify::Rspotify>(&rest),
         other => panic!("{other} is not built in"),
     }
 }
@@ -23,27 +32,48 @@ fn main() {
 fn run<L: Library>(rest: &[String]) {
     let library = L::new();
     // What is made once is made now.
-    library.flow(&mut Unmeasured);
+    library.flow(library.inputs(), &mut Unmeasured);
+    library.apart(library.inputs(), &mut Unmeasured);
     match rest {
         [] => {
-            let mut steps = Allocating::default();
-            library.flow(&mut steps);
-            let mut sum = Allocations::default();
-            for (name, step) in &steps.0 {
-                println!("{name:18} {step:?}");
-                sum.calls += step.calls;
-                sum.grown += step.grown;
-                sum.bytes += step.bytes;
-            }
-            println!("{:18} {sum:?}", "flow");
+            check::<L>();
+            allocations(&library);
         }
         [step, times] => {
             let times: u32 = times.parse().expect("a number");
             for _ in 0..times {
-                library.flow(&mut Seen(step));
+                let (inputs, others) = (library.inputs(), library.inputs());
+                if step == "flow" {
+                    measured(|| library.flow(inputs, &mut Unmeasured));
+                } else {
+                    library.flow(inputs, &mut Seen(step));
+                    library.apart(others, &mut Seen(step));
+                }
             }
         }
         _ => panic!("steps LIBRARY [STEP TIMES]"),
     }
-    let _ = measured(|| 0);
+}
+
+fn allocations<L: Library>(library: &L) {
+    let mut steps = Allocating::default();
+    library.flow(library.inputs(), &mut steps);
+    library.apart(library.inputs(), &mut steps);
+    if L::IS_WHOLE {
+        let inputs = library.inputs();
+        let before = Allocations::now();
+        library.flow(inputs, &mut Unmeasured);
+        steps.0.insert("flow", Allocations::since(before));
+    }
+    for (step, counts) in steps.0 {
+        let Allocations {
+            calls,
+            grown,
+            bytes,
+            ..
+        } = counts;
+        println!(
+            r#"{{"step":"{step}","allocations":{calls},"reallocations":{grown},"bytes":{bytes}}}"#
+        );
+    }
 }

@@ -7,11 +7,10 @@ use authflow::{
     RedirectUri, Session, Timestamp, TokenSet, http::Http,
 };
 
-use super::{Exchange, floors};
+use super::Exchange;
 use crate::fixture;
 
 /// The fixture's client, whose token endpoint is on loopback.
-#[must_use]
 pub fn client(token_url: &str) -> ClientBuilder {
     let provider =
         Provider::new(fixture::AUTHORIZE, token_url).dangerously_allow_http_on_loopback();
@@ -50,7 +49,7 @@ impl Exchange for Machine {
                 state = url.state().map(|state| state.expose().to_owned());
             }
         }
-        (flow, floors::target(&state.expect("a state")))
+        (flow, fixture::target(&state.expect("a state")))
     }
 
     fn exchange(&mut self, (mut flow, target): Self::Ready) {

@@ -8,7 +8,7 @@ use ureq::Agent;
 
 use super::Exchange;
 use crate::fixture;
-use crate::libraries::by_hand;
+use crate::libraries::{by_hand, same_crates};
 
 const CONTENT_TYPE: &str = "application/x-www-form-urlencoded";
 /// As much of an answer as authflow reads.
@@ -56,19 +56,6 @@ pub fn run(
     Ok(ureq::http::Response::from_parts(head, body))
 }
 
-/// What a program has to read itself, as the examples of `oauth2` have it.
-#[cfg(any(feature = "oauth2", feature = "openidconnect"))]
-#[must_use]
-pub fn code_and_state(target: &str) -> (String, String) {
-    let url = url::Url::parse(&format!("http://127.0.0.1{target}")).expect("a target");
-    let find = |wanted| {
-        let mut pairs = url.query_pairs();
-        let (_, value) = pairs.find(|(name, _)| name == wanted).expect("a value");
-        value.into_owned()
-    };
-    (find("code"), find("state"))
-}
-
 /// A ready form is sent, and the answer is not looked at.
 pub struct BareUreq<const WITH_TIMEOUTS: bool> {
     agent: Agent,
@@ -83,7 +70,7 @@ impl<const WITH_TIMEOUTS: bool> Exchange for BareUreq<WITH_TIMEOUTS> {
         Self {
             agent: agent(WITH_TIMEOUTS),
             url: token_url.to_owned(),
-            form: by_hand::token_request(&fixture::code()),
+            form: by_hand::token_request(&fixture::code(), fixture::VERIFIER),
         }
     }
 
@@ -93,12 +80,6 @@ impl<const WITH_TIMEOUTS: bool> Exchange for BareUreq<WITH_TIMEOUTS> {
         let body = post(&self.agent, &self.url, &self.form);
         assert!(!body.is_empty());
     }
-}
-
-/// The target that the browser asks for.
-#[must_use]
-pub fn target(state: &str) -> String {
-    format!("/callback?code={}&state={state}", fixture::code())
 }
 
 pub struct ByHand {
@@ -117,14 +98,52 @@ impl Exchange for ByHand {
     }
 
     fn prepare(&self) -> String {
-        target(fixture::STATE)
+        fixture::target(fixture::STATE)
     }
 
     fn exchange(&mut self, target: String) {
-        let form = by_hand::token_request(by_hand::callback(&target));
+        let form = token_request(&target);
         let body = post(&self.agent, &self.url, &form);
         let body = std::str::from_utf8(&body).expect("JSON");
         drop(by_hand::response(body));
+    }
+}
+
+fn token_request(target: &str) -> String {
+    let code = by_hand::callback(target, fixture::STATE);
+    by_hand::token_request(&code, fixture::VERIFIER)
+}
+
+pub struct SameCrates {
+    agent: Agent,
+    url: String,
+}
+
+impl Exchange for SameCrates {
+    type Ready = String;
+
+    fn new(token_url: &str) -> Self {
+        Self {
+            agent: agent(true),
+            url: token_url.to_owned(),
+        }
+    }
+
+    fn prepare(&self) -> String {
+        fixture::target(fixture::STATE)
+    }
+
+    fn exchange(&mut self, target: String) {
+        let code = same_crates::callback(&target, fixture::STATE);
+        let form = same_crates::form(&same_crates::Form::AuthorizationCode {
+            code: &code,
+            redirect_uri: fixture::REDIRECT_URI,
+            code_verifier: fixture::VERIFIER,
+            client_id: fixture::CLIENT_ID,
+        });
+        let body = post(&self.agent, &self.url, &form);
+        let body = std::str::from_utf8(&body).expect("JSON");
+        drop(same_crates::response(body));
     }
 }
 
@@ -154,11 +173,11 @@ impl Exchange for RawSocket {
     }
 
     fn prepare(&self) -> String {
-        target(fixture::STATE)
+        fixture::target(fixture::STATE)
     }
 
     fn exchange(&mut self, target: String) {
-        let form = by_hand::token_request(by_hand::callback(&target));
+        let form = token_request(&target);
         let request = format!(
             "POST /api/token HTTP/1.1\r\nHost: {}\r\nContent-Type: {CONTENT_TYPE}\r\nAccept: application/json\r\nContent-Length: {}\r\n\r\n{form}",
             self.host,

@@ -42,6 +42,7 @@ pub fn main() {
         "bare ureq" => run::<floors::BareUreq<true>>(url, mode),
         "bare ureq without timeouts" => run::<floors::BareUreq<false>>(url, mode),
         "by hand" => run::<floors::ByHand>(url, mode),
+        "same crates" => run::<floors::SameCrates>(url, mode),
         "authflow" => run::<authflow::Machine>(url, mode),
         "authflow, Session::refresh" => run::<authflow::Refresh>(url, mode),
         #[cfg(feature = "oauth2")]

@@ -11,6 +11,7 @@ use ::oauth2::{
 use super::Exchange;
 use super::floors::{self, run};
 use crate::fixture;
+use crate::libraries::same_crates::callback;
 
 type Client = BasicClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
 
@@ -35,16 +36,14 @@ fn ready() -> Ready {
     Ready {
         verifier: PkceCodeVerifier::new(fixture::VERIFIER.to_owned()),
         state: CsrfToken::new(fixture::STATE.to_owned()),
-        target: floors::target(fixture::STATE),
+        target: fixture::target(fixture::STATE),
     }
 }
 
-/// What a program does with the callback, as in the examples of `oauth2`.
+/// oauth2 leaves the callback to the program.
 #[must_use]
 pub fn code(target: &str, expected: &CsrfToken) -> AuthorizationCode {
-    let (code, state) = floors::code_and_state(target);
-    assert_eq!(CsrfToken::new(state).secret(), expected.secret());
-    AuthorizationCode::new(code)
+    AuthorizationCode::new(callback(target, expected.secret()))
 }
 
 /// The HTTP client that its documentation shows, with time limits or, as there, without.

@@ -9,6 +9,7 @@ use ::openidconnect::{
 use super::Exchange;
 use super::floors::{self, run};
 use crate::fixture;
+use crate::libraries::same_crates::callback;
 
 pub struct ByClosure {
     client: CoreClient<
@@ -43,12 +44,11 @@ impl Exchange for ByClosure {
     fn prepare(&self) -> Self::Ready {
         let verifier = PkceCodeVerifier::new(fixture::VERIFIER.to_owned());
         let state = CsrfToken::new(fixture::STATE.to_owned());
-        (verifier, state, floors::target(fixture::STATE))
+        (verifier, state, fixture::target(fixture::STATE))
     }
 
     fn exchange(&mut self, (verifier, expected, target): Self::Ready) {
-        let (code, state) = floors::code_and_state(&target);
-        assert_eq!(CsrfToken::new(state).secret(), expected.secret());
+        let code = callback(&target, expected.secret());
         let request = self.client.exchange_code(AuthorizationCode::new(code));
         let request = request.set_pkce_verifier(verifier);
         let http = |request: HttpRequest| -> Result<HttpResponse, ureq::Error> {

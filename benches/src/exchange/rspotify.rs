@@ -3,7 +3,7 @@
 use ::rspotify::clients::OAuthClient as _;
 use ::rspotify::{AuthCodePkceSpotify, Config, Credentials, OAuth};
 
-use super::{Exchange, floors};
+use super::Exchange;
 use crate::fixture;
 
 /// The fixture's client, which comes back to this address.
@@ -37,7 +37,7 @@ impl Exchange for Rspotify {
     }
 
     fn prepare(&self) -> String {
-        format!("http://127.0.0.1:8888{}", floors::target(fixture::STATE))
+        format!("http://127.0.0.1:8888{}", fixture::target(fixture::STATE))
     }
 
     fn exchange(&mut self, url: String) {

@@ -1,23 +1,35 @@
 //! authflow's machine, driven by hand.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::authflow::{
-    Action, AuthFlow, CallbackUrl, Client, Event, HttpResponse, LoginSecrets, RedirectUri,
-    Timestamp, spotify,
+    Action, AuthFlow, AuthorizationUrl, CallbackUrl, Client, Event, HttpRequest, HttpResponse,
+    LoginSecrets, RedirectUri, Timestamp, spotify,
 };
 
 use super::Library;
 use crate::fixture;
 use crate::measure::Meter;
 
+const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+
 pub struct Authflow {
     client: Arc<Client>,
     redirect_uri: RedirectUri,
 }
 
+pub struct Inputs {
+    secrets: LoginSecrets,
+    target: String,
+    forged: String,
+    responses: [HttpResponse; 2],
+}
+
 impl Library for Authflow {
     const NAME: &'static str = "authflow";
+    const DRAWS_ITS_OWN: bool = true;
+    type Inputs = Inputs;
 
     fn new() -> Self {
         let client = spotify::client(fixture::CLIENT_ID).scopes(fixture::SCOPES);
@@ -31,72 +43,99 @@ impl Library for Authflow {
         }
     }
 
-    fn flow(&self, meter: &mut impl Meter) {
-        let start = Timestamp::from_millis(1_700_000_000_000);
-        let secrets = LoginSecrets::from_entropy([7; 64]);
-        let redirect_uri = self.redirect_uri.clone();
-        let (mut flow, actions) = meter.step("authorize", || {
-            let mut flow = AuthFlow::new(self.client.clone());
-            let begin = Event::BeginLogin {
-                secrets,
-                redirect_uri,
-            };
-            flow.handle(begin, start).expect("row 1");
-            let actions = drain(&mut flow);
-            (flow, actions)
-        });
-        let Some(Action::OpenUrl(url)) = actions.into_iter().flatten().last() else {
-            panic!("no URL");
-        };
+    fn inputs(&self) -> Inputs {
+        let (_, url) = self.begin(secrets());
         let state = url.state().expect("a state");
-        let target = format!(
-            "/callback?code={}&state={}",
-            fixture::code(),
-            state.expose()
-        );
+        Inputs {
+            secrets: secrets(),
+            target: fixture::target(state.expose()),
+            forged: fixture::target(fixture::STATE),
+            responses: [fixture::tokens(), fixture::tokens()]
+                .map(|body| HttpResponse::new(200, body)),
+        }
+    }
 
-        // One event for both.
-        let actions = meter.step("token request", || {
+    fn flow(&self, inputs: Inputs, meter: &mut impl Meter) {
+        let Inputs {
+            secrets,
+            target,
+            responses: [first, second],
+            ..
+        } = inputs;
+        let (mut flow, url) = meter.step("authorize", || self.begin(secrets));
+        meter.sees("authorize", url.as_str());
+
+        // One event for both: the callback is read and the request is made.
+        let request = meter.step("token request", || {
             let url = CallbackUrl::new(target);
-            flow.handle(Event::Callback { url }, start).expect("row 2");
-            drain(&mut flow)
+            flow.handle(Event::Callback { url }, START)
+                .expect("a login is awaited");
+            sent(&mut flow).expect("a request")
         });
-        let id = sent(&actions);
-        let response = HttpResponse::new(200, fixture::tokens());
-        let actions = meter.step("token response", || {
-            let result = Ok(response);
-            flow.handle(Event::Response { id, result }, start)
-                .expect("row 6");
-            drain(&mut flow)
+        meter.sees("token request", request.body());
+        meter.step("token response", || {
+            let (id, result) = (request.id(), Ok(first));
+            flow.handle(Event::Response { id, result }, START)
+                .expect("an answer is awaited");
+            sent(&mut flow)
         });
-        drop(actions);
-        let later = start.saturating_add(std::time::Duration::from_secs(3590));
-        let actions = meter.step("refresh request", || {
-            flow.handle(Event::Tick, later).expect("row 20");
-            drain(&mut flow)
+        let later = START.saturating_add(Duration::from_secs(3590));
+        let request = meter.step("refresh request", || {
+            flow.handle(Event::Tick, later).expect("time to refresh");
+            sent(&mut flow).expect("a request")
         });
-        let id = sent(&actions);
-        let response = HttpResponse::new(200, fixture::tokens());
-        let actions = meter.step("refresh response", || {
-            let result = Ok(response);
+        meter.sees("refresh request", request.body());
+        meter.step("refresh response", || {
+            let (id, result) = (request.id(), Ok(second));
             flow.handle(Event::Response { id, result }, later)
-                .expect("row 8");
-            drain(&mut flow)
+                .expect("an answer is awaited");
+            sent(&mut flow)
         });
-        drop(actions);
         assert!(flow.access_token(later).is_some());
+    }
+
+    fn apart(&self, inputs: Inputs, meter: &mut impl Meter) {
+        meter.step("randomness", || LoginSecrets::generate().expect("entropy"));
+        let (mut flow, _) = self.begin(inputs.secrets);
+        let request = meter.step("forged callback", || {
+            let url = CallbackUrl::new(inputs.forged);
+            flow.handle(Event::Callback { url }, START)
+                .expect("a login is awaited");
+            sent(&mut flow)
+        });
+        assert!(request.is_none());
     }
 }
 
-/// No event of a login has more than three actions.
-fn drain(flow: &mut AuthFlow) -> [Option<Action>; 4] {
-    std::array::from_fn(|_| flow.poll_action())
+impl Authflow {
+    fn begin(&self, secrets: LoginSecrets) -> (AuthFlow, AuthorizationUrl) {
+        let mut flow = AuthFlow::new(self.client.clone());
+        let begin = Event::BeginLogin {
+            secrets,
+            redirect_uri: self.redirect_uri.clone(),
+        };
+        flow.handle(begin, START).expect("a new login");
+        let mut opened = None;
+        while let Some(action) = flow.poll_action() {
+            if let Action::OpenUrl(url) = action {
+                opened = Some(url);
+            }
+        }
+        (flow, opened.expect("a URL"))
+    }
 }
 
-fn sent(actions: &[Option<Action>]) -> ::authflow::RequestId {
-    let request = actions.iter().flatten().find_map(|action| match action {
-        Action::Send(request) => Some(request.id()),
-        _ => None,
-    });
-    request.expect("a request")
+fn secrets() -> LoginSecrets {
+    LoginSecrets::from_entropy([7; 64])
+}
+
+/// What a program would send of what the machine asks for. The rest is taken and dropped.
+fn sent(flow: &mut AuthFlow) -> Option<HttpRequest> {
+    let mut request = None;
+    while let Some(action) = flow.poll_action() {
+        if let Action::Send(sent) = action {
+            request = Some(sent);
+        }
+    }
+    request
 }

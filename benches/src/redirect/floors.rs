@@ -120,7 +120,8 @@ fn is_ours(target: &str) -> bool {
 }
 
 fn exchange(agent: &ureq::Agent, url: &str, target: &str) -> Tokens {
-    let form = by_hand::token_request(by_hand::callback(target));
+    let code = by_hand::callback(target, fixture::STATE);
+    let form = by_hand::token_request(&code, fixture::VERIFIER);
     let body = post(agent, url, &form);
     by_hand::response(std::str::from_utf8(&body).expect("JSON"))
 }
