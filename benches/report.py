@@ -69,6 +69,22 @@ TABLES |= {
         "oauth2 refuses what is nested without end.",
     },
 }
+TABLES["adoption"] = {
+    "split": {
+        "Size": ["crates", "async runtimes", "units compiled", "lines", "bytes, stripped", "with fat LTO"],
+        "CPU time of builds, and the start": [
+            "clean release CPU",
+            "clean check CPU",
+            "rebuild, release CPU",
+            "rebuild, debug CPU",
+            "rebuild, check CPU",
+            "start",
+            "start, instructions",
+        ],
+    },
+    "note": "The same small program on each library (`benches/adoption`): it prints the URL, waits for the redirect, checks, exchanges, "
+    "refreshes. It is run to its end. A rebuild is one after its `main.rs` was touched; a start is until the URL is printed.",
+}
 # Counted in the same cell.
 TOGETHER = {"allocations": "reallocations"}
 
@@ -162,11 +178,12 @@ def section(of):
 
 
 class Figures:
-    """All that was measured."""
+    """All that was measured, and the baseline's crates."""
 
-    def __init__(self, results):
+    def __init__(self, results, baseline):
         lines = [line for of in results.values() for line in of["figures"]]
         self.found = {(line["part"], line["row"], line["column"], line["unit"]): line["value"] for line in lines}
+        self.found |= {("baseline", "crates", name, "crates"): count for name, count in baseline["crates"].items()}
 
     def __call__(self, part, row, column, unit=None):
         """One of them. KeyError if it was not measured."""
@@ -179,8 +196,8 @@ class Figures:
         return {row: value for (of, row, at, _), value in self.found.items() if (of, at) == (part, column)}
 
 
-def targets(results):
-    figures, rows = Figures(results), []
+def targets(results, baseline):
+    figures, rows = Figures(results, baseline), []
     for name, most, reach in TARGETS:
         try:
             reached = reach(figures)
@@ -191,10 +208,10 @@ def targets(results):
     return markdown(["target", "at most", "reached", ""], rows)
 
 
-def write(results, readme, names):
+def write(results, baseline, readme, names):
     text = readme.read_text()
     sections = {name: section(results[name]) if name in results else "Not measured." for name in names}
-    sections["targets"] = targets(results)
+    sections["targets"] = targets(results, baseline)
     for name, body in sections.items():
         begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
         if text.count(begin) != 1 or text.count(end) != 1:

@@ -58,9 +58,9 @@ TARGETS = [
     ),
     ("redirect to token × the best peer", 1.0, against_the_best_peer("redirect", "token, least")),
     ("crates by default, above the same crates", 4, more_than("adoption", "crates", "same crates")),
-    ("crates of the core", 55, figure("adoption", "crates", row="authflow core")),
-    ("clean release build, CPU × the same crates", 1.1, ratio("adoption", "clean release", to="same crates")),
-    ("binary × the same crates", 1.05, ratio("adoption", "stripped", to="same crates")),
+    ("crates of the core, itself counted", 55, lambda figures: figures("baseline", "crates", "core") + 1),
+    ("clean release build, CPU × the same crates", 1.1, ratio("adoption", "clean release CPU", to="same crates")),
+    ("binary × the same crates", 1.05, ratio("adoption", "bytes, stripped", to="same crates")),
     (
         "instructions per login at 100,000 pending × at 1",
         1.1,
