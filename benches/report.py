@@ -85,6 +85,44 @@ TABLES["adoption"] = {
     "note": "The same small program on each library (`benches/adoption`): it prints the URL, waits for the redirect, checks, exchanges, "
     "refreshes. It is run to its end. A rebuild is one after its `main.rs` was touched; a start is until the URL is printed.",
 }
+REDIRECTS = ["page, least", "page, median", "token, least", "token, median"]
+TABLES["exchange"] = {
+    "split": {
+        "Counts of one exchange": [
+            "instructions",
+            "instructions over bare ureq",
+            "system calls",
+            "system calls over bare ureq",
+        ],
+        "Times, the least of 60 slices": ["per second", "CPU", "wall × bare ureq", "CPU × bare ureq"],
+    },
+    "note": "On a kept connection, without TLS, from core 0 to an endpoint on core 1. *Bare ureq* posts a ready form with the same "
+    "time limits that authflow sets; the others read a callback first, and the answer. Counts are had from runs of different "
+    "lengths, so that what is made once cancels out.",
+}
+TABLES["redirect"] = {
+    "split": {
+        "From the redirect to page and token": [
+            "page, least",
+            "page, median",
+            "token, least",
+            "token, median",
+            "page, least × tiny_http",
+            "page, median × tiny_http",
+            "token, least × tiny_http",
+            "token, median × tiny_http",
+        ],
+        "A request for `/favicon.ico` comes first": ["survives favicon", *(f"favicon: {time}" for time in REDIRECTS)],
+        "A connection that says nothing comes first, and stays two seconds": [
+            "survives silent",
+            *(f"silent: {time}" for time in REDIRECTS),
+        ],
+        "While it waits, and after": ["threads", "wake-ups", "port free at once"],
+    },
+    "note": "A browser-like request to a program that waits, which then exchanges the code at once on plain HTTP. authflow shows "
+    "the page when it knows how the exchange ended; *page first* shows it before, as the peers do. Each is compared with bare "
+    "tiny_http in the same order.",
+}
 # Counted in the same cell.
 TOGETHER = {"allocations": "reallocations"}
 
@@ -119,7 +157,7 @@ def order(found, wanted):
 
 def markdown(header, rows):
     lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines).replace("<", "&lt;")
 
 
 def table(figures, rows, columns, unit_of):
@@ -159,8 +197,13 @@ def part(name, lines):
     if len(set(unit_of.values())) == 1 and units[0] and units[0] not in name:
         text[0] += f" ({units[0]})"
     split = about.get("split", {"": columns})
+    # What a description has forgotten is shown, too.
+    shown = {column for having in split.values() for column in having}
+    split = split | {"Also": [column for column in columns if column not in shown]}
     for title, having in split.items():
         having = [column for column in having if column in unit_of]
+        if not having:
+            continue
         text += [f"{title}:"] if title else []
         text.append(table(figures, rows, having, unit_of))
     return "\n\n".join(text)
