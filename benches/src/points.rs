@@ -1,9 +1,7 @@
 //! Many figures of instructions from one run under callgrind, which writes down what it has collected each
-//! time `point_is_over` is called. `benches/callgrind.py` puts the two together.
+//! time `point_is_over` is called. `benches/points.py` puts the two together.
 
 use std::hint::black_box;
-
-use serde_json::json;
 
 use crate::figure::Row;
 use crate::measure;
@@ -45,15 +43,8 @@ impl<'a> Point<'a> {
             1.0 => "instructions",
             _ => "instructions per byte",
         };
-        let line = json!({
-            "part": self.row.part,
-            "row": self.row.row,
-            "column": self.column,
-            "value": null,
-            "divided by": self.times as f64 * self.per,
-            "unit": unit,
-        });
-        println!("{line}");
+        let divided_by = self.times as f64 * self.per;
+        self.row.put_later(&self.column, unit, divided_by);
         point_is_over();
     }
 }
