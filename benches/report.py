@@ -19,6 +19,40 @@ TABLES = {
         "openidconnect has a nonce and the scope `openid`, and validates no ID token. "
         "SHA-256 is in software under callgrind, for all.",
     },
+    "exchange": {
+        "split": {
+            "Counted": ["instructions", "instructions over bare ureq", "system calls", "system calls over bare ureq"],
+            "Timed": ["per second", "CPU", "wall × bare ureq", "CPU × bare ureq"],
+        },
+        "note": "One code exchanged on a kept connection, plain HTTP, with an endpoint in a process of its own. *bare ureq* "
+        "sends a ready form, by an agent that is set up as authflow's is; *by hand*, *same crates*, *oauth2 by closure* and "
+        "*openidconnect* have the same agent. *oauth2 by ureq* is its own adaptor on ureq 2 as its documentation shows it, "
+        "without a time limit; rspotify's ureq 2 has one. yup-oauth2 and librespot-oauth refresh, because they exchange only "
+        "what their own listeners received, and make a connection or a client for each; librespot-oauth is a copy whose "
+        "token endpoint is not a constant. Times are the least of 150 slices.",
+    },
+    "redirect": {
+        "split": {
+            "While it waits, and at its end": ["threads", "wake-ups", "port free at once"],
+            "From the browser's request on": [
+                "page, least",
+                "page, median",
+                "token, least",
+                "token, median",
+                *(f"{what} × tiny_http" for what in ("page, least", "page, median", "token, least", "token, median")),
+            ],
+            **{
+                title: [f"survives {case}", *(f"{case}: {what}" for what in ("page, least", "page, median", "token, least", "token, median"))]
+                for title, case in (("After a request for `/favicon.ico`", "favicon"), ("With a silent connection held", "silent"))
+            },
+        },
+        "note": "A browser's request reaches the program that waits; the token comes from an endpoint on loopback, by plain "
+        "HTTP, on a new connection. Each login has a listener and a client of its own. authflow's page tells how the exchange "
+        "ended, and so comes after it; *page first* is its listener and machine by hand, with the page before. They are "
+        "compared with the tiny_http of the same order. All others show their page before they know. The silent connection "
+        "is opened first and held for two seconds, or until the token is there. librespot-oauth is a copy whose token "
+        "endpoint is not a constant.",
+    },
     "nanoseconds": {"columns": STEPS + APART, "note": "Medians of 40 samples. They drift with the machine; compare within a column."},
 }
 # Counted in the same cell.
