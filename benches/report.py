@@ -1,74 +1,12 @@
 """Writes the tables of README.md from what was measured. A table's rows and columns are in the order in which its
-part printed them, unless TABLES says otherwise."""
+part printed them, unless tables.py says otherwise."""
 
 import json
 import re
 
+from tables import TABLES
 from targets import TARGETS
 
-# By a figure's part: the order of columns, the rows that begin, and what a reader has to know. `split` gives the
-# columns of one table each a title of its own.
-STEPS = ["authorize", "callback", "token request", "token response", "refresh request", "refresh response", "flow"]
-APART = ["randomness", "forged callback"]
-TABLES = {
-    "steps": {
-        "columns": STEPS + APART,
-        "note": "authflow takes the callback and makes the token request in one step. *flow* is all steps and the end of "
-        "all they made; *randomness* (state and verifier) and *forged callback* (a wrong state) are no part of it. "
-        "rspotify draws its verifier in *authorize*, and its forms can't be had without its HTTP client. "
-        "openidconnect has a nonce and the scope `openid`, and validates no ID token. "
-        "SHA-256 is in software under callgrind, for all.",
-    },
-    "nanoseconds": {"columns": STEPS + APART, "note": "The least of 40 samples each. They drift with the machine; compare within a column."},
-}
-SHAPES = ["one long token", "many scopes", "many unknown members", "one long unknown member", "nested, 100 deep", "nested without end"]
-LIBRARIES = ["by hand", "authflow", "oauth2", "openidconnect", "rspotify"]
-WAITING = (
-    "A login begins, its callback finds it by its state, its code is exchanged, and all is dropped, while so many others wait "
-    "in a `HashMap`. What is finished is the oldest, which is in no cache."
-)
-TABLES |= {
-    "pending logins": {
-        "rows": ["raw bytes", "by hand", "authflow", "authflow, PendingLogin", "authflow, PendingLogin by default"],
-        "note": "100,000 in a `HashMap`. *Heap, table included* is all that is held for one; *resident* is what the process grew "
-        "by, with what malloc adds. `AuthFlow` is kept by its state, as the peers' are; `PendingLogin`, and a snapshot of it as JSON, "
-        "by the cookie of a browser, of 43 characters. `PendingLogin` has one `Http` for all; *by default* is without a word about it. "
-        "By hand it is two arrays; oauth2 keeps state and verifier, openidconnect a nonce too, rspotify a client. None of these has "
-        "a deadline in it.",
-    },
-    "live sessions": {
-        "rows": ["by hand", "authflow", "authflow, Session", "authflow, Session by default"],
-        "note": "10,000 in a list, each with the fixture's tokens: authflow's machine, or its `Session` with a `MemoryStore`, which "
-        "has a copy of what is saved; oauth2's answer and its refresh token; rspotify's client.",
-    },
-    "handles": {"note": "What a program makes once and hands around."},
-    "snapshots": {
-        "columns": [
-            "JSON",
-            *(f"{step}: {of}" for step in ("save", "restore") for of in ("instructions", "allocations", "allocated", "time")),
-        ],
-        "note": "Saved is `snapshot` and `to_json`; restored is `from_json` and `AuthFlow::restore`.",
-    },
-    "a login while others wait, time": {"rows": LIBRARIES, "note": WAITING},
-    "a login while others wait, instructions": {"rows": LIBRARIES, "note": "The same, as far as callgrind gets."},
-    "a refresh among sessions, time": {
-        "rows": LIBRARIES,
-        "note": "The session that is due next is taken from the caller's heap, refreshed, and put back.",
-    },
-    "a refresh among sessions, instructions": {"rows": LIBRARIES},
-    "reads of one token by so many threads, together": {
-        "rows": ["by hand, a Mutex", "by hand, an RwLock"],
-        "note": "By hand it is an `Arc` of the token, cloned under the lock; rspotify copies the token, as its own calls do. The clock "
-        "is read each time, by all.",
-    },
-    "a refresh with so many scopes, instructions": {"rows": LIBRARIES, "note": "The request and its answer, which grants them all."},
-    "an authorize URL with so many scopes, instructions": {"rows": LIBRARIES},
-    "a refresh with a long answer, instructions per byte": {
-        "rows": [f"{shape}: {library}" for shape in SHAPES for library in LIBRARIES],
-        "note": "The request and its answer, of so many bytes. What is unknown is kept by authflow, and passed over by the others. "
-        "oauth2 refuses what is nested without end.",
-    },
-}
 # Counted in the same cell.
 TOGETHER = {"allocations": "reallocations"}
 
@@ -103,7 +41,7 @@ def order(found, wanted):
 
 def markdown(header, rows):
     lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines).replace("<", "&lt;")
 
 
 def table(figures, rows, columns, unit_of):
@@ -143,8 +81,13 @@ def part(name, lines):
     if len(set(unit_of.values())) == 1 and units[0] and units[0] not in name:
         text[0] += f" ({units[0]})"
     split = about.get("split", {"": columns})
+    # What a description has forgotten is shown, too.
+    shown = {column for having in split.values() for column in having}
+    split = split | {"Also": [column for column in columns if column not in shown]}
     for title, having in split.items():
         having = [column for column in having if column in unit_of]
+        if not having:
+            continue
         text += [f"{title}:"] if title else []
         text.append(table(figures, rows, having, unit_of))
     return "\n\n".join(text)
@@ -162,11 +105,12 @@ def section(of):
 
 
 class Figures:
-    """All that was measured."""
+    """All that was measured, and the baseline's crates."""
 
-    def __init__(self, results):
+    def __init__(self, results, baseline):
         lines = [line for of in results.values() for line in of["figures"]]
         self.found = {(line["part"], line["row"], line["column"], line["unit"]): line["value"] for line in lines}
+        self.found |= {("baseline", "crates", name, "crates"): count for name, count in baseline["crates"].items()}
 
     def __call__(self, part, row, column, unit=None):
         """One of them. KeyError if it was not measured."""
@@ -179,8 +123,8 @@ class Figures:
         return {row: value for (of, row, at, _), value in self.found.items() if (of, at) == (part, column)}
 
 
-def targets(results):
-    figures, rows = Figures(results), []
+def targets(results, baseline):
+    figures, rows = Figures(results, baseline), []
     for name, most, reach in TARGETS:
         try:
             reached = reach(figures)
@@ -191,10 +135,10 @@ def targets(results):
     return markdown(["target", "at most", "reached", ""], rows)
 
 
-def write(results, readme, names):
+def write(results, baseline, readme, names):
     text = readme.read_text()
     sections = {name: section(results[name]) if name in results else "Not measured." for name in names}
-    sections["targets"] = targets(results)
+    sections["targets"] = targets(results, baseline)
     for name, body in sections.items():
         begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
         if text.count(begin) != 1 or text.count(end) != 1:

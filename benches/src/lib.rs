@@ -3,8 +3,12 @@
 
 pub mod backend;
 pub mod check;
+#[cfg(feature = "drivers")]
+pub mod exchange;
 pub mod figure;
 pub mod fixture;
 pub mod libraries;
 pub mod measure;
 pub mod points;
+#[cfg(feature = "drivers")]
+pub mod redirect;

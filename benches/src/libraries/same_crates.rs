@@ -21,7 +21,7 @@ pub struct SameCrates {
 
 #[derive(Serialize)]
 #[serde(tag = "grant_type", rename_all = "snake_case")]
-enum Form<'a> {
+pub(crate) enum Form<'a> {
     AuthorizationCode {
         code: &'a str,
         redirect_uri: &'a str,
@@ -35,7 +35,7 @@ enum Form<'a> {
 }
 
 #[derive(Deserialize)]
-struct Tokens {
+pub struct Tokens {
     access_token: String,
     token_type: String,
     expires_in: u64,
@@ -122,7 +122,7 @@ impl SameCrates {
 }
 
 /// With a base, as the documentation of `url` has it: a listener is asked for a path.
-pub(super) fn callback(target: &str, expected: &str) -> String {
+pub(crate) fn callback(target: &str, expected: &str) -> String {
     let url = Url::parse(&format!("http://127.0.0.1{target}")).expect("a target");
     let (mut code, mut state) = (None, None);
     for (name, value) in url.query_pairs() {
@@ -136,11 +136,11 @@ pub(super) fn callback(target: &str, expected: &str) -> String {
     code.map(Cow::into_owned).expect("a code")
 }
 
-fn form(form: &Form<'_>) -> String {
+pub(crate) fn form(form: &Form<'_>) -> String {
     serde_urlencoded::to_string(form).expect("a form")
 }
 
-fn response(body: &str) -> Tokens {
+pub(crate) fn response(body: &str) -> Tokens {
     let tokens: Tokens = serde_json::from_str(body).expect("tokens");
     assert!(tokens.token_type.eq_ignore_ascii_case("bearer"));
     tokens
