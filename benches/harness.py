@@ -53,10 +53,14 @@ def build(binary, feature=None):
     return kept
 
 
-def instructions(binary, library, step, times=20):
-    """How many instructions one step takes, on the average of so many."""
+def need_valgrind():
     if not shutil.which("valgrind"):
         die("valgrind is missing; install it (Debian: apt-get install valgrind)")
+
+
+def instructions(binary, library, step, times=20):
+    """How many instructions one step takes, on the average of so many."""
+    need_valgrind()
     done = command(
         "valgrind",
         "--tool=callgrind",

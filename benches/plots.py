@@ -115,12 +115,14 @@ def adoption(results):
     found = figures(results, "adoption")
     if "same crates" not in found:
         raise Missing("no figures of the same crates")
-    panels = {"crates": "crates", "clean release": "clean release build, CPU s", "stripped": "binary, stripped, MB"}
-    names = [name for name in found if all(column in found[name] for column in panels) and "core" not in name]
-    names.sort(key=lambda name: found[name]["clean release"], reverse=True)
+    panels = {"crates": "crates", "clean release CPU": "clean release build, CPU s", "bytes, stripped": "binary, stripped, MB"}
+    names = [name for name in found if all(column in found[name] for column in panels)]
+    # Whole programs, as they are by default.
+    names = [name for name in names if "core" not in name and "," not in name and name != "nothing"]
+    names.sort(key=lambda name: found[name]["clean release CPU"], reverse=True)
     figure, all_axes = plt.subplots(1, len(panels), figsize=(9.5, 0.7 + 0.42 * len(names)), sharey=True)
     for axes, (column, title) in zip(all_axes, panels.items()):
-        scale = 1e6 if column == "stripped" else 1
+        scale = 1e6 if "bytes" in column else 1
         values = [found[name][column] / scale for name in names]
         floor = found["same crates"][column] / scale
         drawn = axes.barh(names, values, color=[COLORS["authflow"] if name == "authflow" else "#9a9a9a" for name in names])

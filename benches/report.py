@@ -1,60 +1,12 @@
 """Writes the tables of README.md from what was measured. A table's rows and columns are in the order in which its
-part printed them, unless TABLES says otherwise."""
+part printed them, unless tables.py says otherwise."""
 
 import json
 import re
 
+from tables import TABLES
 from targets import TARGETS
 
-# By a figure's part: the order of columns, the rows that begin, and what a reader has to know. `split` gives the
-# columns of one table each a title of its own.
-STEPS = ["authorize", "callback", "token request", "token response", "refresh request", "refresh response", "flow"]
-APART = ["randomness", "forged callback"]
-TABLES = {
-    "steps": {
-        "columns": STEPS + APART,
-        "note": "authflow takes the callback and makes the token request in one step. *flow* is all steps and the end of "
-        "all they made; *randomness* (state and verifier) and *forged callback* (a wrong state) are no part of it. "
-        "rspotify draws its verifier in *authorize*, and its forms can't be had without its HTTP client. "
-        "openidconnect has a nonce and the scope `openid`, and validates no ID token. "
-        "SHA-256 is in software under callgrind, for all.",
-    },
-    "exchange": {
-        "split": {
-            "Counted": ["instructions", "instructions over bare ureq", "system calls", "system calls over bare ureq"],
-            "Timed": ["per second", "CPU", "wall × bare ureq", "CPU × bare ureq"],
-        },
-        "note": "One code exchanged on a kept connection, plain HTTP, with an endpoint in a process of its own. *bare ureq* "
-        "sends a ready form, by an agent that is set up as authflow's is; *by hand*, *same crates*, *oauth2 by closure* and "
-        "*openidconnect* have the same agent. *oauth2 by ureq* is its own adaptor on ureq 2 as its documentation shows it, "
-        "without a time limit; rspotify's ureq 2 has one. yup-oauth2 and librespot-oauth refresh, because they exchange only "
-        "what their own listeners received, and make a connection or a client for each; librespot-oauth is a copy whose "
-        "token endpoint is not a constant. Times are the least of 150 slices.",
-    },
-    "redirect": {
-        "split": {
-            "While it waits, and at its end": ["threads", "wake-ups", "port free at once"],
-            "From the browser's request on": [
-                "page, least",
-                "page, median",
-                "token, least",
-                "token, median",
-                *(f"{what} × tiny_http" for what in ("page, least", "page, median", "token, least", "token, median")),
-            ],
-            **{
-                title: [f"survives {case}", *(f"{case}: {what}" for what in ("page, least", "page, median", "token, least", "token, median"))]
-                for title, case in (("After a request for `/favicon.ico`", "favicon"), ("With a silent connection held", "silent"))
-            },
-        },
-        "note": "A browser's request reaches the program that waits; the token comes from an endpoint on loopback, by plain "
-        "HTTP, on a new connection. Each login has a listener and a client of its own. authflow's page tells how the exchange "
-        "ended, and so comes after it; *page first* is its listener and machine by hand, with the page before. They are "
-        "compared with the tiny_http of the same order. All others show their page before they know. The silent connection "
-        "is opened first and held for two seconds, or until the token is there. librespot-oauth is a copy whose token "
-        "endpoint is not a constant.",
-    },
-    "nanoseconds": {"columns": STEPS + APART, "note": "Medians of 40 samples. They drift with the machine; compare within a column."},
-}
 # Counted in the same cell.
 TOGETHER = {"allocations": "reallocations"}
 
@@ -89,7 +41,7 @@ def order(found, wanted):
 
 def markdown(header, rows):
     lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines).replace("<", "&lt;")
 
 
 def table(figures, rows, columns, unit_of):
@@ -129,8 +81,13 @@ def part(name, lines):
     if len(set(unit_of.values())) == 1 and units[0] and units[0] not in name:
         text[0] += f" ({units[0]})"
     split = about.get("split", {"": columns})
+    # What a description has forgotten is shown, too.
+    shown = {column for having in split.values() for column in having}
+    split = split | {"Also": [column for column in columns if column not in shown]}
     for title, having in split.items():
         having = [column for column in having if column in unit_of]
+        if not having:
+            continue
         text += [f"{title}:"] if title else []
         text.append(table(figures, rows, having, unit_of))
     return "\n\n".join(text)
@@ -148,11 +105,12 @@ def section(of):
 
 
 class Figures:
-    """All that was measured."""
+    """All that was measured, and the baseline's crates."""
 
-    def __init__(self, results):
+    def __init__(self, results, baseline):
         lines = [line for of in results.values() for line in of["figures"]]
         self.found = {(line["part"], line["row"], line["column"], line["unit"]): line["value"] for line in lines}
+        self.found |= {("baseline", "crates", name, "crates"): count for name, count in baseline["crates"].items()}
 
     def __call__(self, part, row, column, unit=None):
         """One of them. KeyError if it was not measured."""
@@ -165,8 +123,8 @@ class Figures:
         return {row: value for (of, row, at, _), value in self.found.items() if (of, at) == (part, column)}
 
 
-def targets(results):
-    figures, rows = Figures(results), []
+def targets(results, baseline):
+    figures, rows = Figures(results, baseline), []
     for name, most, reach in TARGETS:
         try:
             reached = reach(figures)
@@ -177,10 +135,10 @@ def targets(results):
     return markdown(["target", "at most", "reached", ""], rows)
 
 
-def write(results, readme, names):
+def write(results, baseline, readme, names):
     text = readme.read_text()
     sections = {name: section(results[name]) if name in results else "Not measured." for name in names}
-    sections["targets"] = targets(results)
+    sections["targets"] = targets(results, baseline)
     for name, body in sections.items():
         begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
         if text.count(begin) != 1 or text.count(end) != 1:

@@ -28,13 +28,14 @@ pub trait Meter {
 pub struct Counting;
 
 thread_local! {
-    static COUNTS: Cell<Allocations> = const { Cell::new(Allocations { calls: 0, grown: 0, bytes: 0, live: 0 }) };
+    static COUNTS: Cell<Allocations> = const { Cell::new(Allocations { calls: 0, freed: 0, grown: 0, bytes: 0, live: 0 }) };
 }
 
 /// `bytes` is what was asked for in all, `live` what has not been given back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Allocations {
     pub calls: i64,
+    pub freed: i64,
     pub grown: i64,
     pub bytes: i64,
     pub live: i64,
@@ -51,6 +52,7 @@ impl Allocations {
         let now = Self::now();
         Self {
             calls: now.calls - before.calls,
+            freed: now.freed - before.freed,
             grown: now.grown - before.grown,
             bytes: now.bytes - before.bytes,
             live: now.live - before.live,
@@ -79,7 +81,10 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(|counts| counts.live -= layout.size() as i64);
+        count(|counts| {
+            counts.freed += 1;
+            counts.live -= layout.size() as i64;
+        });
         unsafe { System.dealloc(pointer, layout) }
     }
 

@@ -16,7 +16,7 @@ use crate::measure::Meter;
 const NAMES: usize = 128;
 
 pub struct ByHand {
-    scope: String,
+    pub(crate) scope: String,
 }
 
 #[derive(Deserialize)]
@@ -85,7 +85,7 @@ impl Library for ByHand {
 }
 
 impl ByHand {
-    fn authorize(&self, state: &str, verifier: &str) -> String {
+    pub(crate) fn authorize(&self, state: &str, verifier: &str) -> String {
         let mut challenge = [0; 43];
         let written = URL_SAFE_NO_PAD.encode_slice(Sha256::digest(verifier), &mut challenge);
         assert_eq!(written, Ok(43));
@@ -183,7 +183,7 @@ fn is_plain(byte: u8) -> bool {
 }
 
 /// Codes seldom have anything to unescape.
-fn unescape(text: &str) -> Cow<'_, str> {
+pub fn unescape(text: &str) -> Cow<'_, str> {
     if !text.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
         return Cow::Borrowed(text);
     }
