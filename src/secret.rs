@@ -31,12 +31,13 @@ impl Secret {
 
     /// Something as JSON. It is written twice, once for its length: a buffer that grows leaves copies behind.
     pub(crate) fn of_json(value: &impl Serialize) -> Result<Self, serde_json::Error> {
-        let mut length = Length(0);
-        serde_json::to_writer(&mut length, value)?;
-        let mut json = Vec::with_capacity(length.0);
+        let mut json = Written::default();
+        serde_json::to_writer(&mut json, value)?;
+        json.text = Some(Vec::with_capacity(json.length));
         serde_json::to_writer(&mut json, value)?;
         // JSON is UTF-8.
-        Ok(String::from_utf8(json).unwrap_or_default().into())
+        let text = String::from_utf8(json.text.unwrap_or_default());
+        Ok(text.unwrap_or_default().into())
     }
 
     /// Whether `text` is the same, in constant time for equal lengths.
@@ -67,12 +68,19 @@ pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty() && all_bytes(text, |byte| byte.is_ascii_graphic())
 }
 
-/// Counts what is written.
-struct Length(usize);
+/// Counts what is written, and keeps it once there is room.
+#[derive(Default)]
+struct Written {
+    length: usize,
+    text: Option<Vec<u8>>,
+}
 
-impl io::Write for Length {
+impl io::Write for Written {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 = self.0.saturating_add(bytes.len());
+        match &mut self.text {
+            Some(text) => text.extend_from_slice(bytes),
+            None => self.length = self.length.saturating_add(bytes.len()),
+        }
         Ok(bytes.len())
     }
 

@@ -146,12 +146,20 @@ impl Snapshot {
         struct Version {
             version: u64,
         }
-        let Version { version } =
-            serde_json::from_slice(json).map_err(|_| RestoreError::Damaged)?;
+        let json = std::str::from_utf8(json).map_err(|_| RestoreError::Damaged)?;
+        let snapshot = serde_json::from_str::<Self>(json);
+        let version = match &snapshot {
+            Ok(snapshot) => snapshot.version,
+            // A newer one may look otherwise.
+            Err(_) => match serde_json::from_str(json) {
+                Ok(Version { version }) => version,
+                Err(_) => return Err(RestoreError::Damaged),
+            },
+        };
         if version != VERSION {
             return Err(RestoreError::UnknownVersion(version));
         }
-        serde_json::from_slice(json).map_err(|_| RestoreError::Damaged)
+        snapshot.map_err(|_| RestoreError::Damaged)
     }
 
     /// Writes JSON.
