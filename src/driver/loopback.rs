@@ -189,7 +189,7 @@ impl PendingCallback {
     /// seen the authorization URL in the list of processes, and with it the state; their code would log
     /// this person in as somebody else. Answer it with [`Page::NotOurs`], and wait on.
     ///
-    /// Linux tells, from `/proc`; elsewhere, for root, and in containers with users of their own, the
+    /// Linux tells, by sock_diag or from `/proc`; elsewhere, for root, and in containers with users of their own, the
     /// answer is no. Whoever has closed the connection already counts as another, because they can no
     /// longer be told apart.
     #[must_use]
