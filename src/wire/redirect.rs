@@ -18,6 +18,8 @@ pub struct RedirectUri(Arc<Checked>);
 struct Checked {
     text: String,
     escaped: String,
+    /// As it is written.
+    path: String,
     kind: Kind,
 }
 
@@ -89,6 +91,7 @@ impl RedirectUri {
         let uri = Self(Arc::new(Checked {
             text: text.to_owned(),
             escaped: form::escape(text).into_owned(),
+            path: raw_path(without_query(text)).to_owned(),
             kind,
         }));
         if rules.allow(&uri) {
@@ -119,9 +122,12 @@ impl RedirectUri {
     /// redirect URI's address, as a browser would write it. The path is compared as it came, so that
     /// no dot segment or doubled slash gets past.
     pub(crate) fn is_at(&self, callback: &str) -> bool {
-        let own = self.0.text.split('?').next().unwrap_or_default();
         // As a listener sees it: nothing needs to be parsed.
-        if callback == own || (callback.starts_with('/') && callback == raw_path(own)) {
+        if callback.starts_with('/') && callback == self.0.path {
+            return true;
+        }
+        let own = without_query(&self.0.text);
+        if callback == own {
             return true;
         }
         // A parser would drop line breaks and turn backslashes.
@@ -143,13 +149,17 @@ impl RedirectUri {
             && url.port_or_known_default() == own_url.port_or_known_default()
             && !authority(callback).is_some_and(|authority| authority.contains('@'));
         let path = raw_path(callback);
-        same_place && (path == own_url.path() || path == raw_path(own))
+        same_place && (path == own_url.path() || path == self.0.path)
     }
 
     /// The URI's own query, which comes back in front of the response's.
     pub(crate) fn query(&self) -> &str {
         self.0.text.split_once('?').map_or("", |(_, query)| query)
     }
+}
+
+fn without_query(uri: &str) -> &str {
+    uri.split('?').next().unwrap_or_default()
 }
 
 /// The path as written: what follows the authority, or the scheme where there is none.

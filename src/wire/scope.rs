@@ -6,7 +6,7 @@ use std::fmt;
 use smallvec::SmallVec;
 
 use crate::error::ConfigError;
-use crate::wire::text::has_control;
+use crate::wire::text::{all_bytes, has_control};
 
 /// A list of scopes: what was asked for, or what was granted.
 #[derive(Clone, Default)]
@@ -34,6 +34,11 @@ impl Scopes {
     /// What a server said: nothing is refused, scopes are parted by spaces, or by commas where there
     /// is no space.
     pub(crate) fn granted(text: &str) -> Self {
+        let is_plain = |byte| is_scope_byte(byte) | (byte == b' ');
+        if text.as_bytes().contains(&b' ') && all_bytes(text, is_plain) {
+            // As most write it: each piece is a scope as it stands.
+            return Self::once_each(text.split_ascii_whitespace());
+        }
         let separator = if text.trim().contains(' ') { ' ' } else { ',' };
         Self::listed(text.split(separator))
     }

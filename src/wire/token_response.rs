@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::mem;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -147,7 +148,7 @@ impl<'a> Body<'a> {
     }
 }
 
-fn given(value: Option<Value<'_>>) -> Option<Value<'_>> {
+fn given<'a, 'b>(value: Option<&'b Value<'a>>) -> Option<&'b Value<'a>> {
     value.filter(|value| !value.is_null())
 }
 
@@ -234,16 +235,16 @@ fn read<'a>(response: &'a HttpResponse, steps: &[RepairStep]) -> Result<TokenRes
         return Err(other(problem, Some(body)));
     };
     repair::apply(steps, &mut members);
-    let Some(sorted) = Body::sort(members) else {
+    let Some(mut sorted) = Body::sort(members) else {
         return Err(other("a member stands twice in the body", None));
     };
-    if sorted.error.as_ref().is_some_and(|error| !error.is_null()) {
+    if given(sorted.error.as_ref()).is_some() {
         return Err(Reason::OAuth(Box::new(sorted)));
     }
     if !is_success {
         return Err(other(name_of(response.status), Some(body)));
     }
-    read_tokens(sorted, steps).map_err(|problem| other(problem, Some(body)))
+    read_tokens(&mut sorted, steps).map_err(|problem| other(problem, Some(body)))
 }
 
 fn name_of(status: u16) -> &'static str {
@@ -274,13 +275,13 @@ fn read_error(body: &Body<'_>, secrets: &[&Secret]) -> OAuthError {
     }
 }
 
-fn read_tokens(body: Body<'_>, steps: &[RepairStep]) -> Result<TokenResponse, &'static str> {
-    let access_token = credential(body.access_token)
+fn read_tokens(body: &mut Body<'_>, steps: &[RepairStep]) -> Result<TokenResponse, &'static str> {
+    let access_token = credential(body.access_token.as_ref())
         .map_err(|()| "access_token is not a string of visible ASCII")?
         .ok_or("there is no access_token in the body")?;
-    let refresh_token = credential(body.refresh_token)
+    let refresh_token = credential(body.refresh_token.as_ref())
         .map_err(|()| "refresh_token is not a string of visible ASCII")?;
-    let token_type = match given(body.token_type) {
+    let token_type = match given(body.token_type.as_ref()) {
         None => TokenType::new("Bearer", steps),
         Some(value) => match value.string() {
             Some(text) if text.trim().is_empty() => TokenType::new("Bearer", steps),
@@ -290,7 +291,7 @@ fn read_tokens(body: Body<'_>, steps: &[RepairStep]) -> Result<TokenResponse, &'
             _ => return Err("token_type is not a string of printable ASCII"),
         },
     };
-    let scopes = given(body.scope).and_then(|value| match value.array() {
+    let scopes = given(body.scope.as_ref()).and_then(|value| match value.array() {
         None => value.string().map(|text| Scopes::granted(&text)),
         Some(list) => {
             let texts: Vec<_> = list.iter().filter_map(Value::string).collect();
@@ -298,15 +299,15 @@ fn read_tokens(body: Body<'_>, steps: &[RepairStep]) -> Result<TokenResponse, &'
             Some(Scopes::listed(scopes))
         }
     });
-    let expires_in = given(body.expires_in).or(body.expires);
-    let lifetime = match expires_in.and_then(|value| value.seconds()) {
+    let expires_in = given(body.expires_in.as_ref()).or(body.expires.as_ref());
+    let lifetime = match expires_in.and_then(Value::seconds) {
         None => Lifetime::Unknown,
         Some(Seconds::Negative) => Lifetime::Seconds(0), // already expired
         Some(Seconds::Zero) => Lifetime::Zero,
         Some(Seconds::Positive(seconds)) => Lifetime::Seconds(seconds),
     };
-    let refresh_lifetime = body.refresh_token_expires_in;
-    let refresh_token_lifetime = match refresh_lifetime.and_then(|value| value.seconds()) {
+    let refresh_lifetime = body.refresh_token_expires_in.as_ref();
+    let refresh_token_lifetime = match refresh_lifetime.and_then(Value::seconds) {
         Some(Seconds::Positive(seconds)) => Some(seconds),
         _ => None,
     };
@@ -317,13 +318,13 @@ fn read_tokens(body: Body<'_>, steps: &[RepairStep]) -> Result<TokenResponse, &'
         refresh_token,
         refresh_token_lifetime,
         scopes,
-        extra: Extra::sorted(body.extra),
+        extra: Extra::sorted(mem::take(&mut body.extra)),
     })
 }
 
 /// A token: a string of visible ASCII (RFC 6749 appendix A.12). Null counts as absent, and so does an
 /// empty one.
-fn credential(value: Option<Value<'_>>) -> Result<Option<Secret>, ()> {
+fn credential(value: Option<&Value<'_>>) -> Result<Option<Secret>, ()> {
     let Some(value) = given(value) else {
         return Ok(None);
     };
