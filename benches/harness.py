@@ -29,9 +29,15 @@ def die(text):
     sys.exit(f"{pathlib.Path(sys.argv[0]).resolve().relative_to(ROOT)}: {text}")
 
 
+def neutral():
+    """The environment, without what changes how cargo builds."""
+    changing = re.compile(r"RUSTFLAGS|RUSTDOCFLAGS|RUSTC.*|CARGO_(?!HOME$|TARGET_DIR$).*")
+    return {name: value for name, value in os.environ.items() if not changing.fullmatch(name)}
+
+
 def command(*arguments, **options):
     """What a program prints. Its errors go where ours go, unless they are asked for."""
-    options = {"cwd": ROOT, "text": True, "stdout": subprocess.PIPE, **options}
+    options = {"cwd": ROOT, "text": True, "stdout": subprocess.PIPE, "env": neutral(), **options}
     done = subprocess.run([str(argument) for argument in arguments], **options)
     if done.returncode:
         die(f"{' '.join(map(str, arguments))} failed ({done.returncode})\n{done.stderr or ''}")

@@ -3,12 +3,12 @@
 # By a figure's part: the order of columns, the rows that begin, and what a reader has to know. `split` gives the
 # columns of one table each a title of its own.
 STEPS = ["authorize", "callback", "token request", "token response", "refresh request", "refresh response", "flow"]
-APART = ["randomness", "forged callback"]
+APART = ["randomness", "forged callback", "client", "redirect URI"]
 TABLES = {
     "steps": {
         "columns": STEPS + APART,
         "note": "authflow takes the callback and makes the token request in one step. *flow* is all steps and the end of "
-        "all they made; *randomness* (state and verifier) and *forged callback* (a wrong state) are no part of it. "
+        "all they made; *randomness* (state and verifier), *forged callback* (a wrong state), *client* (what a program makes once) and *redirect URI* (checked once for each address) are no part of it. "
         "rspotify draws its verifier in *authorize*, and its forms can't be had without its HTTP client. "
         "openidconnect has a nonce and the scope `openid`, and validates no ID token. "
         "SHA-256 is in software under callgrind, for all.",

@@ -15,38 +15,32 @@ pub(crate) struct Outbox {
 impl Outbox {
     /// Begins the actions of one event.
     pub(crate) fn begin(&mut self) {
-        // Most events have no more, and a server keeps this room for every login that waits.
-        self.queue.reserve_exact(2);
         self.start = self.queue.len();
     }
 
     pub(crate) fn push(&mut self, action: Action) {
+        if self.queue.capacity() == 0 {
+            // Most events have no more, and a server keeps this room for every login that waits.
+            self.queue.reserve_exact(2);
+        }
         self.queue.push_back(action);
     }
 
     /// Ends the actions of one event: AnswerCallback, Persist (once is enough, it saves the state at
     /// the end), OpenUrl and Send, Notify.
     pub(crate) fn end(&mut self) {
-        let rank = |action: &Action| match action {
+        let start = self.start.min(self.queue.len());
+        let actions = &mut self.queue.make_contiguous()[start..];
+        actions.sort_by_key(|action| match action {
             Action::AnswerCallback(_) => 0,
             Action::Persist => 1,
             Action::OpenUrl(_) | Action::Send(_) => 2,
             Action::Notify(_) => 3,
-        };
-        // A handful: each goes in front of those that come after it.
-        for at in self.start..self.queue.len() {
-            let mut at = at;
-            while at > self.start && rank(&self.queue[at]) < rank(&self.queue[at - 1]) {
-                self.queue.swap(at, at - 1);
-                at -= 1;
-            }
-        }
-        let queue = &mut self.queue;
-        let is_save = |queue: &VecDeque<Action>, at| queue.get(at) == Some(&Action::Persist);
-        if let Some(first) = (self.start..queue.len()).find(|at| is_save(queue, *at)) {
-            while is_save(queue, first + 1) {
-                queue.remove(first + 1);
-            }
+        });
+        let saves = actions.iter().filter(|&a| *a == Action::Persist).count();
+        let first = actions.iter().position(|a| *a == Action::Persist);
+        if let Some(first) = first {
+            self.queue.drain(start + first + 1..start + first + saves);
         }
     }
 

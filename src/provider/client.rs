@@ -25,13 +25,18 @@ pub struct Client {
     pub(crate) provider: CheckedProvider,
     pub(crate) id: String,
     pub(crate) secret: Option<Secret>,
-    #[cfg(feature = "testing")]
+    #[cfg_attr(
+        not(feature = "testing"),
+        expect(dead_code, reason = "for transcripts")
+    )]
     pub(crate) auth: ClientAuth,
     pub(crate) scopes: Scopes,
-    #[cfg(feature = "testing")]
+    #[cfg_attr(
+        not(feature = "testing"),
+        expect(dead_code, reason = "for transcripts")
+    )]
     pub(crate) authorize_params: Vec<(String, String)>,
     pub(crate) token_params: Vec<(String, Secret)>,
-    pkce: bool,
     authorization: AuthorizationRequest,
     pub(crate) credentials: Credentials,
     pub(crate) swap: Option<Swap>,
@@ -128,7 +133,7 @@ impl Client {
 
     /// A verifier is sent exactly if a challenge was.
     pub(crate) fn verifier<'a>(&self, verifier: &'a Secret) -> Option<&'a Secret> {
-        self.pkce.then_some(verifier)
+        self.authorization.has_challenge().then_some(verifier)
     }
 
     /// Where refresh tokens go: what a saved login is bound to.
@@ -322,13 +327,10 @@ impl ClientBuilder {
             provider,
             id: self.id,
             secret: self.secret,
-            #[cfg(feature = "testing")]
             auth: self.auth,
             scopes,
-            #[cfg(feature = "testing")]
             authorize_params: self.authorize_params,
             token_params: self.token_params,
-            pkce,
             swap,
             auto_refresh: self.auto_refresh,
             leeway: self.leeway,

@@ -77,19 +77,19 @@ impl AuthorizationRequest {
         }
     }
 
+    pub(crate) fn has_challenge(&self) -> bool {
+        self.pkce
+    }
+
     /// The URL of one login. Its secrets are base64url, in which nothing has to be escaped.
     pub(crate) fn url(
         &self,
         secrets: &LoginSecrets,
         redirect_uri: &RedirectUri,
     ) -> AuthorizationUrl {
-        let mut challenge = [0; pkce::CHALLENGE_LENGTH];
         let (name, challenge) = match self.pkce {
-            true => (
-                "&code_challenge=",
-                pkce::challenge(&secrets.verifier, &mut challenge),
-            ),
-            false => ("", ""),
+            true => ("&code_challenge=", pkce::challenge(&secrets.verifier)),
+            false => ("", String::new()),
         };
         let url = [
             &self.start,
@@ -98,7 +98,7 @@ impl AuthorizationRequest {
             "&state=",
             secrets.state.expose(),
             name,
-            challenge,
+            &challenge,
         ];
         AuthorizationUrl(url.concat().into())
     }

@@ -84,9 +84,6 @@ pub(crate) fn is_escape(rest: &str) -> bool {
 }
 
 fn decode_text(text: &str) -> Result<Piece<'_>, Malformed> {
-    if !text.contains(['%', '+']) {
-        return Ok(Piece::AsItStands(text));
-    }
     let escapes_are_whole = text.split('%').skip(1).all(is_escape);
     if !escapes_are_whole {
         return Err(Malformed);

@@ -48,14 +48,9 @@ impl std::fmt::Debug for LoginSecrets {
     }
 }
 
-pub(crate) const CHALLENGE_LENGTH: usize = 43;
-
 /// The S256 `code_challenge` of a verifier (RFC 7636 section 4.2).
-pub(crate) fn challenge<'a>(verifier: &Secret, room: &'a mut [u8; CHALLENGE_LENGTH]) -> &'a str {
-    let digest = Sha256::digest(verifier.expose());
-    // 32 bytes are 43 characters, which are ASCII.
-    let _ = URL_SAFE_NO_PAD.encode_slice(digest, room);
-    std::str::from_utf8(room).unwrap_or_default()
+pub(crate) fn challenge(verifier: &Secret) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.expose()))
 }
 
 #[cfg(test)]
@@ -66,6 +61,6 @@ mod tests {
     fn rfc_7636_appendix_b() {
         let verifier = Secret::from("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
         let expected = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
-        assert_eq!(challenge(&verifier, &mut [0; 43]), expected);
+        assert_eq!(challenge(&verifier), expected);
     }
 }

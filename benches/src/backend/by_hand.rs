@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::{Logins, Sessions};
 use crate::fixture;
-use crate::libraries::{self, Library as _, by_hand};
+use crate::libraries::{self, by_hand};
 
 pub struct ByHand {
     program: by_hand::ByHand,
@@ -23,8 +23,7 @@ impl Logins for ByHand {
     type Login = Verifier;
 
     fn new(scopes: &[String]) -> Self {
-        let mut program = libraries::by_hand::ByHand::new();
-        program.scope = scopes.join(" ");
+        let program = libraries::by_hand::ByHand::with_scope(&scopes.join(" "));
         Self { program }
     }
 

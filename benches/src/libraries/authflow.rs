@@ -32,14 +32,10 @@ impl Library for Authflow {
     type Inputs = Inputs;
 
     fn new() -> Self {
-        let client = spotify::client(fixture::CLIENT_ID).scopes(fixture::SCOPES);
-        let client = client.build().expect("a sound client");
-        let redirect_uri = client
-            .redirect_uri(fixture::REDIRECT_URI)
-            .expect("a sound redirect URI");
+        let client = client();
         Self {
+            redirect_uri: redirect_uri(&client),
             client: Arc::new(client),
-            redirect_uri,
         }
     }
 
@@ -104,7 +100,19 @@ impl Library for Authflow {
             sent(&mut flow)
         });
         assert!(request.is_none());
+        let client = meter.step("client", client);
+        meter.step("redirect URI", || redirect_uri(&client));
     }
+}
+
+fn client() -> Client {
+    let client = spotify::client(fixture::CLIENT_ID).scopes(fixture::SCOPES);
+    client.build().expect("a sound client")
+}
+
+fn redirect_uri(client: &Client) -> RedirectUri {
+    let uri = client.redirect_uri(fixture::REDIRECT_URI);
+    uri.expect("a sound redirect URI")
 }
 
 impl Authflow {

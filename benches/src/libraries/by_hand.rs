@@ -16,7 +16,8 @@ use crate::measure::Meter;
 const NAMES: usize = 128;
 
 pub struct ByHand {
-    pub(crate) scope: String,
+    /// What is the same in all URLs.
+    start: String,
 }
 
 #[derive(Deserialize)]
@@ -40,9 +41,7 @@ impl Library for ByHand {
     type Inputs = Inputs;
 
     fn new() -> Self {
-        Self {
-            scope: fixture::SCOPES.join(" "),
-        }
+        Self::with_scope(&fixture::SCOPES.join(" "))
     }
 
     fn inputs(&self) -> Inputs {
@@ -85,28 +84,28 @@ impl Library for ByHand {
 }
 
 impl ByHand {
+    pub(crate) fn with_scope(scope: &str) -> Self {
+        let mut start = fixture::AUTHORIZE.to_owned();
+        start.push_str("?response_type=code&code_challenge_method=S256&client_id=");
+        escape(&mut start, fixture::CLIENT_ID);
+        start.push_str("&redirect_uri=");
+        escape(&mut start, fixture::REDIRECT_URI);
+        start.push_str("&scope=");
+        escape(&mut start, scope);
+        Self { start }
+    }
+
     pub(crate) fn authorize(&self, state: &str, verifier: &str) -> String {
         let mut challenge = [0; 43];
         let written = URL_SAFE_NO_PAD.encode_slice(Sha256::digest(verifier), &mut challenge);
         assert_eq!(written, Ok(43));
-        let values = fixture::AUTHORIZE.len()
-            + fixture::CLIENT_ID.len()
-            + state.len()
-            + challenge.len()
-            + fixture::REDIRECT_URI.len()
-            + self.scope.len();
+        let values = self.start.len() + state.len() + challenge.len();
         let mut url = String::with_capacity(NAMES + values);
-        url.push_str(fixture::AUTHORIZE);
-        url.push_str("?response_type=code&client_id=");
-        escape(&mut url, fixture::CLIENT_ID);
+        url.push_str(&self.start);
         url.push_str("&state=");
         escape(&mut url, state);
         url.push_str("&code_challenge=");
         url.push_str(std::str::from_utf8(&challenge).expect("base64"));
-        url.push_str("&code_challenge_method=S256&redirect_uri=");
-        escape(&mut url, fixture::REDIRECT_URI);
-        url.push_str("&scope=");
-        escape(&mut url, &self.scope);
         url
     }
 }

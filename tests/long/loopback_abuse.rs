@@ -2,7 +2,7 @@
 //! costs the process that waits; beside it the same for tiny_http's own server, used in the obvious
 //! way. `cargo bench --bench loopback_abuse`
 
-#[path = "../tests/support/mod.rs"]
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::io::Write as _;
