@@ -152,7 +152,7 @@
 //! | `browser` | yes | [`browser`]: opens the URL, with `open`; [`Login`] does so by itself then |
 //! | `os-rng` | yes | [`Timestamp::now`] and [`LoginSecrets::generate`], with getrandom |
 //! | `keyring` | | [`session::KeyringStore`]: the system's keyring, with `keyring-core` and no async runtime |
-//! | `redis` | | [`session::RedisStore`], [`session::RedisPendingLogins`]: for web backends, with the blocking client of `redis`, four crates |
+//! | `redis` | | [`session::RedisStore`], [`session::RedisPendingLogins`]: for web backends, with the blocking client of `redis`, five crates |
 //! | `testing` | | [`testing`]: a fake provider, a person to click in it, and a simulator for programs of yours |
 //! | `proptest` | | [`testing::strategies`]: what property tests draw from, with proptest; brings `testing` |
 //!

@@ -466,6 +466,7 @@ impl Machine {
             refresh_token_expires_at,
         };
         self.login = None;
+        out.withdraw_url();
         self.retire_refresh(out);
         self.session = Some(Box::new(Session::new(tokens)));
         self.settle(client, now);
@@ -765,8 +766,8 @@ impl Session {
     }
 }
 
-/// Reads a reply. What the request carried, among the `secrets`, is not shown, should the server echo it; nor are
-/// the session's tokens, which the server knows.
+/// Reads a reply. The `secrets` are what the request carried, and the session's tokens: none is shown, should
+/// the server echo it.
 pub(crate) fn read(
     client: &Client,
     result: HttpResult,

@@ -6,9 +6,9 @@ use url::{Host, Url};
 
 use crate::error::ConfigError;
 
-/// An authorization or token endpoint, kept as written and shared by the requests to it. `https`, or `http` on a loopback address
-/// where the provider was built with the switch for it; no userinfo and no fragment (RFC 6749
-/// sections 3.1 and 3.2).
+/// An authorization or token endpoint, kept as written and shared by the requests to it. `https`, or `http`
+/// on a loopback address where the provider was built with the switch for it; no userinfo and no fragment
+/// (RFC 6749 sections 3.1 and 3.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Endpoint(Arc<str>);
 

@@ -35,7 +35,7 @@ impl Scopes {
     /// is no space.
     pub(crate) fn granted(text: &str) -> Self {
         let is_plain = |byte| is_scope_byte(byte) | (byte == b' ');
-        if text.as_bytes().contains(&b' ') && all_bytes(text, is_plain) {
+        if text.trim().contains(' ') && all_bytes(text, is_plain) {
             // As most write it: each piece is a scope as it stands.
             return Self::once_each(text.split_ascii_whitespace());
         }
@@ -158,6 +158,8 @@ mod tests {
         let of = |text| Scopes::granted(text).as_str().to_owned();
         assert_eq!(of(" a  b a "), "a b");
         assert_eq!(of("a,b,,a"), "a b");
+        assert_eq!(of("a,b "), "a b");
+        assert_eq!(of(" ,"), "");
         assert_eq!(of("a,b c"), "a,b c");
         assert_eq!(of("a \u{1b}[31m b"), "a b");
         assert_eq!(of(""), "");
