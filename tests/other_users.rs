@@ -9,19 +9,21 @@
 
 mod support;
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
+use authflow::loopback::{Loopback, Page, Received};
 use authflow::testing::{Answer, FakeProvider, Person};
 use support::directory::Directory;
 use support::login::login;
 use support::process::{again, listen_to, role, said, say};
-use support::raw::{navigation, read_reply, send};
+use support::raw::{PATIENCE, navigation, read_reply, send};
 
 const PERSON: u32 = 61_001;
 const OTHER: u32 = 61_002;
@@ -30,6 +32,9 @@ const OTHER: u32 = 61_002;
 #[test]
 fn program() {
     let Some(role) = role() else { return };
+    if role == "exhausted" {
+        return exhausted_program();
+    }
     let provider = FakeProvider::start().unwrap();
     let mut login = login(provider.client())
         .on_prompt(|_| ())
@@ -49,6 +54,20 @@ fn program() {
     ));
 }
 
+/// Says whose a callback is while it can open nothing.
+fn exhausted_program() {
+    let mut listener = Loopback::builder().bind().unwrap();
+    say(listener.redirect_uri());
+    let Ok(Received::Callback(callback)) = listener.receive(PATIENCE) else {
+        panic!("nothing came");
+    };
+    let opened: Vec<_> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+    let is_of_another_user = callback.is_of_another_user();
+    drop(opened);
+    say(is_of_another_user);
+    callback.answer(Page::NotOurs);
+}
+
 /// The role of a browser: goes to an address, or only sends the request and is gone.
 #[test]
 fn browser() {
@@ -59,9 +78,13 @@ fn browser() {
     let request = navigation(host, &address[url.origin().ascii_serialization().len()..]);
     let mut stream = send(host, request);
     stream.flush().unwrap();
-    if how == "asks" {
-        let status = read_reply(&mut stream).map_or(0, |page| page.status());
-        say(status);
+    match how {
+        "asks" => say(read_reply(&mut stream).map_or(0, |page| page.status())),
+        // As it is closed, at the end.
+        "resets" => socket2::SockRef::from(&stream)
+            .set_linger(Some(Duration::ZERO))
+            .unwrap(),
+        _ => {}
     }
 }
 
@@ -80,8 +103,10 @@ impl Everybodys {
 
     fn run(&self, test: &str, role: &str, user: u32) -> Command {
         let usual = again(test, role);
-        let mut command = Command::new(&self.0);
-        command.args(usual.get_args());
+        // Few descriptors, for the role that uses up all of them.
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -n 256 && exec \"$@\"", "sh"]);
+        command.arg(&self.0).args(usual.get_args());
         command.envs(
             usual
                 .get_envs()
@@ -123,8 +148,8 @@ fn another_users_answer_is_ignored_though_it_has_the_state() {
     assert_eq!(tests.asks(&denied, OTHER), ["400"]);
     assert_eq!(said.next().as_deref(), Some("another_user"));
     // Whoever is gone before it is looked at has no owner any more, and is none either.
-    for _ in 0..20 {
-        let mut gone = tests.run("browser", &format!("goes {landing}"), OTHER);
+    for how in ["goes", "resets"].repeat(20) {
+        let mut gone = tests.run("browser", &format!("{how} {landing}"), OTHER);
         assert!(gone.output().unwrap().status.success());
     }
     assert_eq!(tests.asks(&landing, PERSON), ["200"]);
@@ -152,6 +177,20 @@ fn another_users_answer_is_ignored_on_ipv6_too() {
     assert_eq!(said.next().as_deref(), Some("another_user"));
     assert_eq!(tests.asks(&landing, PERSON), ["200"]);
     assert_eq!(said.next().as_deref(), Some("Authorized"));
+    assert!(process.wait().unwrap().success());
+}
+
+#[test]
+fn a_program_that_can_open_nothing_takes_nobodys_word() {
+    let tests = Everybodys::new();
+    if !has_users(&tests.1) {
+        println!("not tested: this needs root");
+        return;
+    }
+    let (mut process, mut said) = listen_to(tests.run("program", "exhausted", PERSON));
+    let landing = said.next().unwrap();
+    assert_eq!(tests.asks(&landing, OTHER), ["400"]);
+    assert_eq!(said.next().as_deref(), Some("true"));
     assert!(process.wait().unwrap().success());
 }
 

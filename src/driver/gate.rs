@@ -42,6 +42,8 @@ pub(super) struct Gate {
     /// In the order in which they came.
     connections: Vec<Connection>,
     failing_since: Option<Instant>,
+    /// Nobody could make room, and the system does not tell again of who is still waiting.
+    was_full: bool,
     accepted: usize,
 }
 
@@ -93,6 +95,7 @@ impl Gate {
             endpoint,
             connections: Vec::new(),
             failing_since: None,
+            was_full: false,
             accepted: 0,
         })
     }
@@ -151,7 +154,7 @@ impl Gate {
         if self.accepted >= MAX_ACCEPTED || self.connections.iter().any(|c| c.goes_on) {
             return Duration::ZERO;
         }
-        let retry = self.failing_since.map(|_| RETRY);
+        let retry = (self.was_full || self.failing_since.is_some()).then_some(RETRY);
         let ends = self.connections.iter().map(Connection::patience_left);
         ends.chain(retry).min().unwrap_or(Duration::MAX)
     }
@@ -159,11 +162,13 @@ impl Gate {
     /// The listeners take turns, so that a flood at one keeps nobody from the other.
     fn accept(&mut self) -> Result<(), ListenError> {
         self.accepted = 0;
+        self.was_full = false;
         let mut empty = 0;
         while self.accepted < MAX_ACCEPTED && empty < self.listeners.len() {
             // A flood of connections does not keep the browser out: of those that have not finished
             // their request, the one that came first makes room.
-            if self.connections.len() >= MAX_CONNECTIONS && !self.make_room() {
+            if self.connections.len() >= MAX_CONNECTIONS && self.who_gives_way().is_none() {
+                self.was_full = true;
                 return Ok(());
             }
             self.listeners.rotate_left(1);
@@ -176,6 +181,10 @@ impl Gate {
                     self.accepted += 1;
                     self.failing_since = None;
                     if peer.ip().is_loopback() {
+                        // Not before somebody is there for whom it is.
+                        if self.connections.len() >= MAX_CONNECTIONS {
+                            self.make_room();
+                        }
                         self.connections.push(Connection {
                             stream,
                             stage: Stage::Reading(Zeroizing::default()),
@@ -211,9 +220,14 @@ impl Gate {
         Ok(())
     }
 
-    fn make_room(&mut self) -> bool {
+    /// The oldest of those that have not finished their request, or have their answer.
+    fn who_gives_way(&self) -> Option<usize> {
         let gives_way = |c: &Connection| matches!(c.stage, Stage::Reading(_) | Stage::Closing);
-        let oldest = self.connections.iter().position(gives_way);
+        self.connections.iter().position(gives_way)
+    }
+
+    fn make_room(&mut self) -> bool {
+        let oldest = self.who_gives_way();
         oldest.map(|at| self.connections.remove(at)).is_some()
     }
 }
@@ -371,4 +385,26 @@ pub(super) fn answer(stream: &TcpStream, answer: &[u8]) {
     }
     // What it has said besides, which nobody reads, would take the answer back.
     let _ = io::copy(&mut stream.take(1 << 20), &mut io::sink());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_comes_while_all_places_are_taken_by_answers_is_looked_for_again() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let endpoint = RedirectionEndpoint::new(address, "/").unwrap();
+        let mut gate = Gate::new(vec![listener], endpoint).unwrap();
+        for _ in 0..MAX_CONNECTIONS {
+            let _browser = std::net::TcpStream::connect(address).unwrap();
+            gate.accept().unwrap();
+            gate.connections.last_mut().unwrap().stage = Stage::Answering(Vec::new(), 0);
+        }
+        assert!(gate.pause() > RETRY);
+        gate.accept().unwrap();
+        assert!(gate.pause() <= RETRY);
+        assert_eq!(gate.connections.len(), MAX_CONNECTIONS);
+    }
 }

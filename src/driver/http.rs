@@ -60,6 +60,8 @@ impl Http {
 
     /// With an agent of the caller's: its TLS, proxy and timeouts count (where it has no total
     /// timeout, 30 seconds do). Its choices about redirects, status codes and body sizes do not.
+    /// A middleware of the agent's that rewrites a URL is not watched: where it sends a request, the
+    /// secrets in it go.
     #[must_use]
     pub fn with_agent(agent: Agent) -> Self {
         Self { agent }

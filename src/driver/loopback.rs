@@ -190,8 +190,8 @@ impl PendingCallback {
     /// this person in as somebody else. Answer it with [`Page::NotOurs`], and wait on.
     ///
     /// Linux tells, by sock_diag or from `/proc`; elsewhere, for root, and in containers with users of their own, the
-    /// answer is no. Whoever has closed the connection already counts as another, because they can no
-    /// longer be told apart.
+    /// answer is no. Whoever has closed or reset the connection already counts as another, because they can no
+    /// longer be told apart; so does everybody while this program has no descriptors left to ask with.
     #[must_use]
     pub fn is_of_another_user(&self) -> bool {
         self.stream.as_ref().is_some_and(peer::is_of_another_user)

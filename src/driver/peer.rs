@@ -2,13 +2,14 @@
 
 use mio::net::TcpStream;
 
-/// Whether it is another person's. Linux says so; elsewhere, and where it does not say, it is not.
+/// Whether it is another person's, or nobody's any more. Linux says so; elsewhere, and where it does not
+/// say, it is not.
 ///
 /// Nobody is asked about root, who can do anything anyway, and may stand between a browser and this
 /// program where a port is forwarded; nor by root, whose browser is the person's who became root.
 pub(super) fn is_of_another_user(stream: &TcpStream) -> bool {
     #[cfg(target_os = "linux")]
-    let is_other = linux::is_of_another_user(stream).unwrap_or(false);
+    let is_other = linux::is_of_another_user(stream);
     #[cfg(not(target_os = "linux"))]
     let is_other = {
         let _ = stream;
@@ -20,70 +21,104 @@ pub(super) fn is_of_another_user(stream: &TcpStream) -> bool {
 #[cfg(target_os = "linux")]
 mod linux {
     use std::fs;
-    use std::io::ErrorKind;
+    use std::io::{self, ErrorKind};
     use std::net::{IpAddr, SocketAddr};
 
     use mio::net::TcpStream;
 
-    use crate::driver::sock_diag;
+    use crate::driver::sock_diag::{self, Owner};
 
-    /// `None` where the system does not tell.
-    pub(super) fn is_of_another_user(stream: &TcpStream) -> Option<bool> {
-        let (here, there) = (stream.local_addr().ok()?, stream.peer_addr().ok()?);
-        let user = sock_diag::user_of(there, here);
+    pub(super) fn is_of_another_user(stream: &TcpStream) -> bool {
+        let here = stream.local_addr();
+        let ends = here.and_then(|here| Ok((here, stream.peer_addr()?))).ok();
+        let owner = match ends {
+            Some((here, there)) => sock_diag::owner_of(there, here),
+            // Whoever resets the connection has no address any more, though what they sent is still here.
+            None => Some(Owner::Nobody),
+        };
         // As it nearly always is, and then nothing has to be read.
-        if user.is_some_and(|user| user == 0 || sock_diag::user_of(here, there) == Some(user)) {
-            return Some(false);
+        if let (Some((here, there)), Some(Owner::User(user))) = (ends, owner)
+            && (user == 0 || sock_diag::owner_of(here, there) == owner)
+        {
+            return false;
         }
-        let status = fs::read_to_string("/proc/self/status").ok()?;
-        let own = own_user(&status)?;
-        // In a container with users of its own, others all look alike.
-        let users = fs::read_to_string("/proc/self/uid_map").ok()?;
-        let has_all_users = users.split_whitespace().eq(["0", "0", "4294967295"]);
-        if own == "0" || !has_all_users {
-            return Some(false);
-        }
-        if let Some(user) = user {
-            return Some(user.to_string() != own);
-        }
-        let mut is_told = false;
-        // An IPv4 connection may be an IPv6 socket's at its other end.
-        for name in ["/proc/net/tcp", "/proc/net/tcp6"] {
-            let table = fs::read_to_string(name).unwrap_or_default();
-            if let Some(user) = user_of(&table, there, here) {
-                return Some(user != own && user != "0");
-            }
-            is_told |= !table.is_empty();
-        }
-        is_told.then(|| has_gone(stream)).flatten()
+        is_not_ours(stream, ends, owner).unwrap_or_else(|error| !is_untold(&error))
     }
 
-    /// Whoever is in no table is in another system, as a browser of Windows' is to WSL, and nothing is
-    /// known of them; or has gone meanwhile, and no longer has an owner. A browser would wait for its page.
-    fn has_gone(stream: &TcpStream) -> Option<bool> {
-        match stream.peek(&mut [0]) {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => None,
-            _ => Some(true),
+    /// Only a system that does not tell leaves everybody in. One that cannot at the moment, because others
+    /// have used up the descriptors for instance, does not.
+    fn is_untold(error: &io::Error) -> bool {
+        matches!(
+            error.kind(),
+            ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::Unsupported
+        )
+    }
+
+    fn is_not_ours(
+        stream: &TcpStream,
+        ends: Option<(SocketAddr, SocketAddr)>,
+        owner: Option<Owner>,
+    ) -> io::Result<bool> {
+        let own = own_user(&read("/proc/self/status")?);
+        // In a container with users of its own, others all look alike.
+        let users = read("/proc/self/uid_map")?;
+        let has_all_users = users.split_whitespace().eq(["0", "0", "4294967295"]);
+        let Some(own) = own.filter(|&own| own != 0 && has_all_users) else {
+            return Ok(false);
+        };
+        let owner = match (owner, ends) {
+            (None, Some((here, there))) => owner_in_tables(there, here)?,
+            _ => owner,
+        };
+        Ok(match owner {
+            Some(Owner::User(user)) => user != own && user != 0,
+            Some(Owner::Nobody) => true,
+            None => has_gone(stream, &read("/proc/sys/kernel/osrelease")?),
+        })
+    }
+
+    fn owner_in_tables(own: SocketAddr, other: SocketAddr) -> io::Result<Option<Owner>> {
+        let owner = owner_in(&read("/proc/net/tcp")?, own, other);
+        if owner.is_some() {
+            return Ok(owner);
         }
+        // An IPv4 connection may be an IPv6 socket's at its other end. Without IPv6 there is no such table.
+        match read("/proc/net/tcp6") {
+            Err(error) if is_untold(&error) => Ok(None),
+            table => Ok(owner_in(&table?, own, other)),
+        }
+    }
+
+    /// A program's name, which `status` has, may be of any bytes.
+    fn read(name: &str) -> io::Result<String> {
+        Ok(String::from_utf8_lossy(&fs::read(name)?).into_owned())
+    }
+
+    /// Whoever is in no table has gone, though a connection that timed out at their end does not show it
+    /// here. Only to WSL, a browser of Windows' is in none either; but it would wait for its page.
+    fn has_gone(stream: &TcpStream, release: &str) -> bool {
+        let is_silent =
+            matches!(stream.peek(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock);
+        !(is_silent && release.to_ascii_lowercase().contains("microsoft"))
     }
 
     /// The effective one.
-    fn own_user(status: &str) -> Option<&str> {
+    fn own_user(status: &str) -> Option<u32> {
         let users = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
-        users.split_whitespace().nth(1)
+        users.split_whitespace().nth(1)?.parse().ok()
     }
 
-    /// The owner of the socket that is bound to `own` and connected to `other`, if a process has it.
-    fn user_of(tables: &str, own: SocketAddr, other: SocketAddr) -> Option<&str> {
+    /// Who has the socket that is bound to `own` and connected to `other`, if it is there.
+    fn owner_in(table: &str, own: SocketAddr, other: SocketAddr) -> Option<Owner> {
         let (own, other) = (written(own), written(other));
         let is_it = |field: &str, forms: &[String]| forms.iter().any(|form| form == field);
-        tables.lines().find_map(|line| {
+        table.lines().find_map(|line| {
             let fields: Vec<_> = line.split_whitespace().collect();
             match fields[..] {
                 [_, local, remote, _, _, _, _, user, _, inode, ..]
-                    if is_it(local, &own) && is_it(remote, &other) && inode != "0" =>
+                    if is_it(local, &own) && is_it(remote, &other) =>
                 {
-                    Some(user)
+                    Some(Owner::of(user.parse().ok()?, inode.parse().ok()?))
                 }
                 _ => None,
             }
@@ -131,20 +166,19 @@ mod linux {
         #[cfg(target_endian = "little")]
         #[test]
         fn a_sockets_owner_is_found_in_the_tables() {
-            let user = |own: &str, other: &str| {
-                user_of(TABLES, own.parse().unwrap(), other.parse().unwrap())
+            let owner = |own: &str, other: &str| {
+                owner_in(TABLES, own.parse().unwrap(), other.parse().unwrap())
             };
-            let v4 = |port| user(&format!("127.0.0.1:{port}"), "127.0.0.1:8888");
-            assert_eq!(v4(50000), Some("1001"));
-            // Orphaned, whose owner is no longer known.
-            assert_eq!(v4(50001), None);
-            assert_eq!(v4(50002), Some("1002"));
+            let v4 = |port| owner(&format!("127.0.0.1:{port}"), "127.0.0.1:8888");
+            assert_eq!(v4(50000), Some(Owner::User(1001)));
+            // Closed by its process, though its end may not have been sent yet.
+            assert_eq!(v4(50001), Some(Owner::Nobody));
+            assert_eq!(v4(50002), Some(Owner::User(1002)));
             assert_eq!(v4(50009), None);
-            assert_eq!(user("[::1]:50003", "[::1]:8888"), Some("1003"));
-            assert_eq!(user("127.0.0.1:50000", "127.0.0.1:8889"), None);
+            assert_eq!(owner("[::1]:50003", "[::1]:8888"), Some(Owner::User(1003)));
+            assert_eq!(owner("127.0.0.1:50000", "127.0.0.1:8889"), None);
         }
 
-        /// A browser of another system's has no entry either.
         #[test]
         fn who_is_in_no_table_has_gone_or_is_elsewhere() {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -152,19 +186,29 @@ mod linux {
             let (stream, _) = listener.accept().unwrap();
             stream.set_nonblocking(true).unwrap();
             let stream = TcpStream::from_std(stream);
-            assert_eq!(has_gone(&stream), None);
+            let wsl = "5.15.167.4-microsoft-standard-WSL2\n";
+            assert!(!has_gone(&stream, wsl));
+            assert!(has_gone(&stream, "6.12.0-generic\n"));
             drop(browser);
             // The end has been sent before this returns, and arrives on loopback.
-            while has_gone(&stream).is_none() {
+            while !has_gone(&stream, wsl) {
                 std::thread::yield_now();
             }
-            assert_eq!(has_gone(&stream), Some(true));
+        }
+
+        #[test]
+        fn only_a_system_that_does_not_tell_leaves_everybody_in() {
+            let is_untold = |number| is_untold(&io::Error::from_raw_os_error(number));
+            let (eperm, enoent, eacces, enosys) = (1, 2, 13, 38);
+            assert!([eperm, enoent, eacces, enosys].into_iter().all(is_untold));
+            let (enomem, enfile, emfile, enobufs) = (12, 23, 24, 105);
+            assert!(![enomem, enfile, emfile, enobufs].into_iter().any(is_untold));
         }
 
         #[test]
         fn the_effective_user_counts() {
             let status = "Name:\tx\nUid:\t1000\t1001\t1002\t1003\nGid:\t1\t1\t1\t1\n";
-            assert_eq!(own_user(status), Some("1001"));
+            assert_eq!(own_user(status), Some(1001));
             assert_eq!(own_user("Name:\tx\n"), None);
         }
     }

@@ -17,9 +17,27 @@ const IPPROTO_TCP: u8 = 6;
 /// Of `nlmsghdr` and `inet_diag_req_v2`.
 const REQUEST_LENGTH: u32 = 16 + 56;
 
-/// The user whose process has the socket that is bound to `own` and connected to `other`. `None` if there
-/// is none, or if it is not to be had in this way.
-pub(super) fn user_of(own: SocketAddr, other: SocketAddr) -> Option<u32> {
+/// Who has a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    User(u32),
+    /// It is still there, but no process has it: it was closed, whether or not that has been sent.
+    Nobody,
+}
+
+impl Owner {
+    /// A socket that no process has any more has no inode, and its user says nothing.
+    pub fn of(user: u32, inode: u64) -> Self {
+        match inode {
+            0 => Self::Nobody,
+            _ => Self::User(user),
+        }
+    }
+}
+
+/// Who has the socket that is bound to `own` and connected to `other`. `None` if there is no such socket,
+/// or if it is not to be had in this way; then the tables say which.
+pub(super) fn owner_of(own: SocketAddr, other: SocketAddr) -> Option<Owner> {
     let (domain, protocol) = (Domain::from(AF_NETLINK), Protocol::from(NETLINK_SOCK_DIAG));
     let mut socket = Socket::new(domain, Type::DGRAM, Some(protocol)).ok()?;
     // The kernel has answered by the time that it has taken the request.
@@ -68,8 +86,8 @@ fn ends(own: SocketAddr, other: SocketAddr) -> Vec<u8> {
     ends
 }
 
-/// From `nlmsghdr` and `inet_diag_msg`. A socket that no process has any more has no owner either.
-fn owner(answer: &[u8], own: SocketAddr, other: SocketAddr) -> Option<u32> {
+/// From `nlmsghdr` and `inet_diag_msg`.
+fn owner(answer: &[u8], own: SocketAddr, other: SocketAddr) -> Option<Owner> {
     let word = |at: usize| {
         let bytes = answer.get(at..at + 4)?;
         bytes.try_into().ok().map(u32::from_ne_bytes)
@@ -78,7 +96,8 @@ fn owner(answer: &[u8], own: SocketAddr, other: SocketAddr) -> Option<u32> {
     // Where nobody is connected, it may be who listens there.
     let is_it = answer.get(20..56)? == ends(own, other);
     let (user, inode) = (word(80)?, word(84)?);
-    (kind == SOCK_DIAG_BY_FAMILY.to_ne_bytes() && is_it && inode != 0).then_some(user)
+    let is_told = kind == SOCK_DIAG_BY_FAMILY.to_ne_bytes() && is_it;
+    is_told.then(|| Owner::of(user, inode.into()))
 }
 
 #[cfg(test)]
@@ -99,19 +118,20 @@ mod tests {
             let here = listener.local_addr().unwrap();
             let browser = TcpStream::connect(here).unwrap();
             let there = browser.local_addr().unwrap();
-            let Some(user) = user_of(there, here) else {
+            let Some(owner) = owner_of(there, here) else {
                 println!("not tested: this needs sock_diag");
                 return;
             };
-            assert_eq!(user, own_user);
-            assert_eq!(user_of(here, there), None); // not accepted yet, so nobody's
+            assert_eq!(owner, Owner::User(own_user));
+            assert_eq!(owner_of(here, there), Some(Owner::Nobody)); // not accepted yet
             let (accepted, _) = listener.accept().unwrap();
-            assert_eq!(user_of(here, there), Some(own_user));
+            assert_eq!(owner_of(here, there), Some(Owner::User(own_user)));
             let nobody = SocketAddr::new(here.ip(), 1);
-            assert_eq!(user_of(there, nobody), None);
-            assert_eq!(user_of(here, nobody), None); // though somebody listens
-            drop((browser, accepted));
-            assert_eq!(user_of(there, here), None);
+            assert_eq!(owner_of(there, nobody), None);
+            assert_eq!(owner_of(here, nobody), None); // though somebody listens
+            drop(browser);
+            assert_eq!(owner_of(there, here), Some(Owner::Nobody));
+            drop(accepted);
         }
     }
 
@@ -123,12 +143,12 @@ mod tests {
         answer.extend([0; 12]);
         answer.extend(7_u32.to_ne_bytes());
         answer.extend(9_u32.to_ne_bytes());
-        assert_eq!(owner(&answer, own, other), Some(7));
+        assert_eq!(owner(&answer, own, other), Some(Owner::User(7)));
         assert_eq!(owner(&answer, other, own), None);
         for end in 0..answer.len() {
             assert_eq!(owner(&answer[..end], own, other), None);
         }
         answer[84..88].fill(0);
-        assert_eq!(owner(&answer, own, other), None);
+        assert_eq!(owner(&answer, own, other), Some(Owner::Nobody));
     }
 }
