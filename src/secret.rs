@@ -1,5 +1,6 @@
 //! One type for everything that must never be shown.
 
+use std::hint::black_box;
 use std::ops::Deref;
 use std::{fmt, io, mem};
 
@@ -42,7 +43,13 @@ impl Secret {
 
     /// Whether `text` is the same, in constant time for equal lengths.
     pub(crate) fn matches(&self, text: &str) -> bool {
-        self.0.as_bytes().ct_eq(text.as_bytes()).into()
+        if self.0.len() != text.len() {
+            return false;
+        }
+        let pairs = self.0.bytes().zip(text.bytes());
+        let difference = pairs.fold(0, |difference, (own, other)| difference | (own ^ other));
+        // Nobody may conclude that the first difference is enough, not even the compiler.
+        black_box(difference).ct_eq(&0).into()
     }
 
     /// Whether it could be a token.
@@ -84,22 +91,21 @@ impl io::Write for Written {
 }
 
 impl From<String> for Secret {
-    fn from(text: String) -> Self {
-        Self::from(Zeroizing::new(text))
-    }
-}
-
-impl From<Zeroizing<String>> for Secret {
     /// Without a copy if there is no room to spare. A string that is cut to its length may move, and leave
     /// its old self behind, so one with room is copied and overwritten.
-    fn from(mut text: Zeroizing<String>) -> Self {
-        let text = mem::take(&mut *text);
+    fn from(text: String) -> Self {
         if text.capacity() == text.len() {
             return Self(text.into_boxed_str().into());
         }
         let own = Self::from(text.as_str());
         drop(SecretBytes::from(text.into_bytes()));
         own
+    }
+}
+
+impl From<Zeroizing<String>> for Secret {
+    fn from(mut text: Zeroizing<String>) -> Self {
+        mem::take(&mut *text).into()
     }
 }
 
