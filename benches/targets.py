@@ -61,7 +61,9 @@ TARGETS = [
     ("crates by default, above the same crates", 4, more_than("adoption", "crates", "same crates")),
     ("crates of the core, itself counted", 55, lambda figures: figures("baseline", "crates", "core") + 1),
     ("clean release build, CPU × the same crates", 1.1, ratio("adoption", "clean release CPU", to="same crates")),
+    ("… where both can open the browser", 1.1, ratio("adoption", "clean release CPU", to="same crates, browser")),
     ("binary × the same crates", 1.05, ratio("adoption", "bytes, stripped", to="same crates")),
+    ("… where both can open the browser", 1.05, ratio("adoption", "bytes, stripped", to="same crates, browser")),
     (
         "instructions per login at 100,000 pending × at 1",
         1.1,
