@@ -126,7 +126,7 @@ def adoption(results):
         values = [found[name][column] / scale for name in names]
         floor = found["same crates"][column] / scale
         drawn = axes.barh(names, values, color=[COLORS["authflow"] if name == "authflow" else "#9a9a9a" for name in names])
-        axes.axvline(floor, color="#222222", linewidth=0.8, linestyle="--")
+        axes.axvline(floor, color="#222222", linewidth=0.8, linestyle="--", zorder=0)
         labels = [f"{value:.3g} ({value / floor:.2f} ×)" for value in values]
         axes.bar_label(drawn, labels, fontsize=8, padding=3, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
         axes.set_title(title)

@@ -76,7 +76,7 @@ TABLES["adoption"] = {
             "start, instructions",
         ],
     },
-    "note": "The same small program on each library (`benches/adoption`): it prints the URL, waits for the redirect, checks, exchanges, "
+    "note": "The same small program on each library (`benches/adoption`; *authflow core* has `os-rng`, two crates more than none): it prints the URL, waits for the redirect, checks, exchanges, "
     "refreshes. It is run to its end. A rebuild is one after its `main.rs` was touched; a start is until the URL is printed.",
 }
 TABLES |= {

@@ -255,7 +255,8 @@ pub struct BadResponse {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WhatNow {
-    /// Try again later, if known after this long. Nothing is lost.
+    /// Try again later, if known after this long. A session has lost nothing; a login that failed so has to be
+    /// begun anew.
     Retry {
         /// The wait the server asked for.
         after: Option<Duration>,
