@@ -296,7 +296,9 @@ fn read_tokens(body: &mut Body<'_>, steps: &[RepairStep]) -> Result<TokenRespons
         Some(list) => {
             let texts: Vec<_> = list.iter().filter_map(Value::string).collect();
             let scopes = texts.iter().flat_map(|text| text.split(' '));
-            Some(Scopes::listed(scopes))
+            // A list of anything but strings says as little as a number does.
+            let says_something = list.is_empty() || !texts.is_empty();
+            says_something.then(|| Scopes::listed(scopes))
         }
     });
     let expires_in = given(body.expires_in.as_ref()).or(body.expires.as_ref());
@@ -381,6 +383,22 @@ mod tests {
                 !shown.contains("C0DE") && !shown.contains("DE/1"),
                 "{shown}"
             );
+        }
+    }
+
+    #[test]
+    fn scopes_that_are_no_strings_say_nothing_and_an_empty_list_says_none() {
+        let granted = |scope: &str| {
+            let body = format!(r#"{{"access_token":"AT","scope":{scope}}}"#);
+            let response = HttpResponse::new(200, body);
+            let tokens = decode(&response, &[], Timestamp::from_millis(0)).ok();
+            let scopes = tokens.and_then(|tokens| tokens.scopes);
+            scopes.map(|scopes| scopes.as_str().to_owned())
+        };
+        assert_eq!(granted(r#"["a","b c"]"#).as_deref(), Some("a b c"));
+        assert_eq!(granted("[]").as_deref(), Some(""));
+        for nothing in ["5", "null", r#"[["a"],["b"]]"#, "[1]", r#"{"a":1}"#] {
+            assert_eq!(granted(nothing), None, "{nothing}");
         }
     }
 

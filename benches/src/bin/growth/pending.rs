@@ -55,7 +55,7 @@ fn count<L: Sessions>(row: &Row<'_>) {
 }
 
 struct Crowd<L: Sessions> {
-    library: L,
+    backend: L,
     waiting: HashMap<L::Key, L::Login>,
     /// Those from `oldest` to before `next` wait.
     oldest: u64,
@@ -83,7 +83,7 @@ impl Input {
 impl<L: Sessions> Crowd<L> {
     fn new() -> Self {
         Self {
-            library: L::new(&fixture::SCOPES.map(str::to_owned)),
+            backend: L::new(&fixture::SCOPES.map(str::to_owned)),
             waiting: HashMap::new(),
             oldest: 0,
             next: 0,
@@ -92,7 +92,7 @@ impl<L: Sessions> Crowd<L> {
 
     fn grow(&mut self, waiting: usize) {
         while self.waiting.len() < waiting {
-            let (key, login) = self.library.begin(entropy(self.next));
+            let (key, login) = self.backend.begin(entropy(self.next));
             self.next += 1;
             self.waiting.insert(key, login);
         }
@@ -101,9 +101,9 @@ impl<L: Sessions> Crowd<L> {
     }
 
     fn one_more(&mut self, input: Input) -> L::Session {
-        let (key, login) = self.library.begin(input.entropy);
+        let (key, login) = self.backend.begin(input.entropy);
         self.waiting.insert(key, login);
-        self.library
+        self.backend
             .finish(&mut self.waiting, input.target, input.answer)
     }
 }

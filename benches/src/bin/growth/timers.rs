@@ -60,18 +60,18 @@ impl OnTime for Oauth2 {
 }
 
 struct Crowd<L: OnTime> {
-    library: L,
+    backend: L,
     sessions: Vec<L::Session>,
     due: BinaryHeap<Reverse<(u64, usize)>>,
 }
 
 impl<L: OnTime> Crowd<L> {
     fn new(size: usize) -> Self {
-        let library = L::new(&fixture::SCOPES.map(str::to_owned));
+        let backend = L::new(&fixture::SCOPES.map(str::to_owned));
         let first = START.as_millis() + LIFE;
         let mut crowd = Self {
-            sessions: (0..size).map(|_| library.session()).collect(),
-            library,
+            sessions: (0..size).map(|_| backend.session()).collect(),
+            backend,
             due: (0..size).map(|at| Reverse((first, at))).collect(),
         };
         // From here on all have the fixture's tokens.
@@ -81,7 +81,7 @@ impl<L: OnTime> Crowd<L> {
 
     fn next(&mut self, answer: Vec<u8>) {
         let Reverse((now, at)) = self.due.pop().expect("a session");
-        let then = self.library.on_time(&mut self.sessions[at], now, answer);
+        let then = self.backend.on_time(&mut self.sessions[at], now, answer);
         assert!(then > now);
         self.due.push(Reverse((then, at)));
     }

@@ -26,33 +26,33 @@ pub fn rows() -> Vec<Measured> {
 }
 
 struct Case {
-    library: Authflow,
+    backend: Authflow,
     flow: AuthFlow,
     json: Secret,
 }
 
 impl Case {
     fn new(make: impl FnOnce(&Authflow) -> AuthFlow) -> Self {
-        let library = Authflow::new(&fixture::SCOPES.map(str::to_owned));
-        let flow = make(&library);
+        let backend = Authflow::new(&fixture::SCOPES.map(str::to_owned));
+        let flow = make(&backend);
         let json = flow.snapshot().to_json();
         Self {
-            library,
+            backend,
             flow,
             json,
         }
     }
 
     fn waiting() -> Self {
-        Self::new(|library| library.begin(entropy(1)).1)
+        Self::new(|backend| backend.begin(entropy(1)).1)
     }
 
     fn logged_in() -> Self {
-        Self::new(|library| {
-            let (state, login) = library.begin(entropy(1));
+        Self::new(|backend| {
+            let (state, login) = backend.begin(entropy(1));
             let target = fixture::target(&state);
             let answer = fixture::tokens().into_bytes();
-            library.finish(&mut [(state, login)].into(), target, answer)
+            backend.finish(&mut [(state, login)].into(), target, answer)
         })
     }
 
@@ -62,7 +62,7 @@ impl Case {
 
     fn restore(&self) -> AuthFlow {
         let saved = Snapshot::from_json(self.json.expose().as_bytes()).expect("a snapshot");
-        AuthFlow::restore(self.library.client.clone(), saved, START).expect("a flow")
+        AuthFlow::restore(self.backend.client.clone(), saved, START).expect("a flow")
     }
 }
 
