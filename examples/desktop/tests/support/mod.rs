@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -57,7 +57,8 @@ impl Desk {
         let name = format!("authflow-desk-{}-{count}", std::process::id());
         let home = std::env::temp_dir().join(name);
         fs::create_dir_all(home.join("bin")).unwrap();
-        // It picks a number that is free, and says which.
+        // It picks a number that is free, and says which. Without -noreset it resets itself when the
+        // last program has gone, and turns away who comes just then: a program that is started again.
         let mut server = Command::new("Xvfb")
             .args([
                 "-displayfd",
@@ -67,6 +68,7 @@ impl Desk {
                 "1060x700x24",
                 "-nolisten",
                 "tcp",
+                "-noreset",
             ])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -111,6 +113,11 @@ impl Desk {
 
     pub fn store(&self) -> String {
         self.home.join("state/login.json").display().to_string()
+    }
+
+    /// What the program that was started last says on its error output.
+    fn errors(&self) -> PathBuf {
+        self.home.join("errors")
     }
 
     pub fn home(&self) -> &Path {
@@ -202,6 +209,7 @@ impl<'a> App<'a> {
             .arg("--trace")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
+            .stderr(File::create(desk.errors()).unwrap())
             .spawn()
             .unwrap();
         let said = BufReader::new(process.stdout.take().unwrap());
@@ -257,9 +265,10 @@ impl<'a> App<'a> {
             let left = PATIENCE.saturating_sub(start.elapsed());
             assert!(
                 !seen.has_ended && !left.is_zero(),
-                "waited in vain: {what}; there was {:?}, there is {}",
+                "waited in vain: {what}; there was {:?}, there is {}, it says {:?}",
                 seen.states,
-                seen.screen
+                seen.screen,
+                fs::read_to_string(self.desk.errors())
             );
             let waited = self.seen.1.wait_timeout(seen, left);
             seen = waited.unwrap_or_else(PoisonError::into_inner).0;
