@@ -8,10 +8,13 @@ use std::io::{BufReader, Cursor};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use authflow::session::{Error, PasteError, PendingLogin};
 use authflow::testing::{Answer, Endpoint, FakeProvider, Person};
-use authflow::{CallbackUrl, Cause, IgnoredReason, Login, Session, Snapshot, State, WhatNow};
+use authflow::{
+    CallbackUrl, Cause, ConfigError, IgnoredReason, Login, Session, Snapshot, State, WhatNow,
+};
 use support::login::{TestStore, json, logged_in, login, parameter, person};
 use support::raw::{PATIENCE, ask, lock, navigation, within};
 
@@ -332,6 +335,41 @@ fn a_web_backend_sends_the_person_away_and_takes_the_callback() {
     // Reloading the page does nothing.
     let again = pending.callback(CallbackUrl::from_query(query));
     assert_eq!(reason(again), IgnoredReason::NoLogin);
+    assert_eq!(provider.requests(Endpoint::Token).len(), 1);
+}
+
+#[test]
+fn logins_of_one_client_may_each_ask_for_more_and_wait_for_longer() {
+    let provider = confidential();
+    let client = provider
+        .client()
+        .scopes(["read"])
+        .authorize_param("prompt", "login");
+    let client = Arc::new(client.build().unwrap());
+    let begin = |login: Login| login.begin(REDIRECT).unwrap();
+    let login = || Login::with_client(Arc::clone(&client));
+
+    let mut plain = begin(login());
+    assert_eq!(parameter(plain.url().as_str(), "scope"), "read");
+    let more = begin(login().scopes(["write", "read"]));
+    assert_eq!(parameter(more.url().as_str(), "scope"), "read write");
+    for pending in [&plain, &more] {
+        assert_eq!(parameter(pending.url().as_str(), "prompt"), "login");
+        assert_eq!(
+            parameter(pending.url().as_str(), "code_challenge").len(),
+            43
+        );
+    }
+    let late = begin(login().timeout(Duration::ZERO));
+    let none = login().resume_pending(late.snapshot());
+    assert_eq!(reason(none.map(|_| unreachable!())), IgnoredReason::NoLogin);
+    assert!(matches!(
+        login().scopes(["a b"]).begin(REDIRECT),
+        Err(Error::Config(ConfigError::Scope(bad))) if bad == "a b"
+    ));
+
+    let address = landed(plain.url().as_str(), Answer::Allow);
+    plain.callback(CallbackUrl::new(address)).unwrap();
     assert_eq!(provider.requests(Endpoint::Token).len(), 1);
 }
 

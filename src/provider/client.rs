@@ -32,12 +32,15 @@ pub struct Client {
     pub(crate) auth: ClientAuth,
     pub(crate) scopes: Scopes,
     #[cfg_attr(
-        not(feature = "testing"),
-        expect(dead_code, reason = "for transcripts")
+        not(any(
+            feature = "testing",
+            all(feature = "ureq", feature = "loopback", feature = "os-rng")
+        )),
+        expect(dead_code, reason = "for transcripts and sessions")
     )]
     pub(crate) authorize_params: Vec<(String, String)>,
     pub(crate) token_params: Vec<(String, Secret)>,
-    authorization: AuthorizationRequest,
+    pub(crate) authorization: AuthorizationRequest,
     pub(crate) credentials: Credentials,
     pub(crate) swap: Option<Swap>,
     pub(crate) auto_refresh: bool,

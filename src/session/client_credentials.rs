@@ -8,7 +8,7 @@ use crate::flow::AuthFlow;
 use crate::flow::client_credentials::ClientCredentialsRequest;
 use crate::flow::snapshot::{RestoreError, Snapshot};
 use crate::provider::client::{Client, ClientBuilder};
-use crate::session::store::{MemoryStore, Store, StoreError};
+use crate::session::store::{Store, StoreError};
 use crate::session::{Error, Parts, Session};
 use crate::time::Timestamp;
 
@@ -34,7 +34,7 @@ use crate::time::Timestamp;
 #[must_use]
 pub struct ClientCredentials {
     client: ClientBuilder,
-    store: Arc<dyn Store>,
+    store: Option<Arc<dyn Store>>,
     http: Option<Http>,
 }
 
@@ -43,7 +43,7 @@ impl ClientCredentials {
     pub fn new(client: ClientBuilder) -> Self {
         Self {
             client,
-            store: Arc::new(MemoryStore::new()),
+            store: None,
             http: None,
         }
     }
@@ -51,7 +51,7 @@ impl ClientCredentials {
     /// Where the token is kept, so that several processes ask for one between them. The default is
     /// memory. A store that holds a person's login is refused: give each its own.
     pub fn store(mut self, store: impl Store + 'static) -> Self {
-        self.store = Arc::new(store);
+        self.store = Some(Arc::new(store));
         self
     }
 
@@ -69,30 +69,29 @@ impl ClientCredentials {
     pub fn session(self) -> Result<Session, Error> {
         let client = Arc::new(self.client.build()?);
         ClientCredentialsRequest::new(&client, Timestamp::now())?;
-        let stored = self.store.load()?;
-        let flow = restore(&client, stored.clone(), &*self.store, true)?;
+        let (flow, stored) = restore(client, self.store.as_deref(), true)?;
         Ok(Session::new(Parts {
-            http: self.http.unwrap_or_default(),
-            store: self.store,
-            flow,
             stored,
             replaces_stored: false,
             is_app: true,
+            ..Parts::replacing(self.http, self.store, flow)
         }))
     }
 }
 
-/// A flow that goes on where what is stored stopped. A login that waits for its callback is none of
-/// this process's.
+/// A flow that goes on where what is stored stopped, and what that is. A login that waits for its callback
+/// is none of this process's.
 pub(super) fn restore(
-    client: &Arc<Client>,
-    stored: Option<Snapshot>,
-    store: &dyn Store,
+    client: Arc<Client>,
+    store: Option<&dyn Store>,
     is_app: bool,
-) -> Result<AuthFlow, StoreError> {
-    let client = Arc::clone(client);
+) -> Result<(AuthFlow, Option<Snapshot>), StoreError> {
+    let Some(store) = store else {
+        return Ok((AuthFlow::new(client), None));
+    };
     let unreadable = |error| StoreError::unreadable(error, store.location());
-    match stored {
+    let stored = store.load()?;
+    let flow = match stored.clone() {
         Some(saved) if saved.has_session() && saved.is_of_app() != is_app => {
             Err(unreadable(RestoreError::OtherClient))
         }
@@ -106,7 +105,8 @@ pub(super) fn restore(
             }
         }
         None => Ok(AuthFlow::new(client)),
-    }
+    };
+    Ok((flow?, stored))
 }
 
 impl fmt::Debug for ClientCredentials {

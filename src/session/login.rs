@@ -14,8 +14,9 @@ use crate::flow::{AuthFlow, State};
 use crate::provider::client::{Client, ClientBuilder};
 use crate::session::browse::Browse;
 use crate::session::client_credentials::restore;
+use crate::session::client_source::ClientSource;
 use crate::session::control::{Controlled, LoginControl};
-use crate::session::store::{MemoryStore, Store, StoreError};
+use crate::session::store::{Store, StoreError};
 use crate::session::{Error, Parts, PendingLogin, Session};
 use crate::time::Timestamp;
 use crate::wire::authorize::AuthorizationUrl;
@@ -41,8 +42,10 @@ pub(super) type IgnoredHook = Box<dyn FnMut(&IgnoredCallback) + Send>;
 #[doc(alias = "InstalledFlowAuthenticator")]
 #[must_use]
 pub struct Login {
-    client: ClientBuilder,
-    store: Arc<dyn Store>,
+    client: ClientSource,
+    scopes: Vec<String>,
+    timeout: Option<Duration>,
+    store: Option<Arc<dyn Store>>,
     listener: LoopbackBuilder,
     http: Option<Http>,
     prompt: UrlHook,
@@ -59,9 +62,21 @@ impl Login {
     /// prints the URL to standard error, opens the browser (with the feature `browser`), waits five
     /// minutes, and keeps the tokens in memory.
     pub fn new(client: ClientBuilder) -> Self {
+        Self::of(ClientSource::Builder(Box::new(client)))
+    }
+
+    /// A login of a client that is built, and serves others too: for a web backend, where no login should
+    /// check and keep the same things again. Otherwise as [`new`](Self::new).
+    pub fn with_client(client: Arc<Client>) -> Self {
+        Self::of(ClientSource::Client(client))
+    }
+
+    fn of(client: ClientSource) -> Self {
         Self {
             client,
-            store: Arc::new(MemoryStore::new()),
+            scopes: Vec::new(),
+            timeout: None,
+            store: None,
             listener: Loopback::builder(),
             http: None,
             prompt: Box::new(print),
@@ -76,13 +91,14 @@ impl Login {
 
     /// The scopes to ask for, in addition to the client's own.
     pub fn scopes<S: AsRef<str>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
-        self.client = self.client.scopes(scopes);
+        let scopes = scopes.into_iter().map(|scope| scope.as_ref().to_owned());
+        self.scopes.extend(scopes);
         self
     }
 
     /// Where the login is kept. If a usable one is there already, no browser opens.
     pub fn store(mut self, store: impl Store + 'static) -> Self {
-        self.store = Arc::new(store);
+        self.store = Some(Arc::new(store));
         self
     }
 
@@ -144,7 +160,7 @@ impl Login {
 
     /// How long to wait for the person.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.client = self.client.login_timeout(timeout);
+        self.timeout = Some(timeout);
         self
     }
 
@@ -206,8 +222,9 @@ impl Login {
     /// [`Error`]: a configuration that can't work and a port that is taken before any browser opens;
     /// a person who says no or never comes back; whatever the provider does. What was stored is kept.
     pub fn run(self) -> Result<Session, Error> {
-        let client = Arc::new(self.client.build()?);
-        let session = open_session(&client, self.http, self.store, self.ignores_stored)?;
+        let client = self.client.build(&self.scopes, self.timeout)?;
+        let shared = Arc::clone(&client);
+        let session = open_session(shared, self.http, self.store, self.ignores_stored)?;
         if session.resumes()? {
             log::info!("the stored login is used");
             return Ok(session);
@@ -242,8 +259,8 @@ impl Login {
     /// # Errors
     /// [`Error`], where another try may help; the store is as it was.
     pub fn resume(self) -> Result<Option<Session>, Error> {
-        let client = Arc::new(self.client.build()?);
-        let session = open_session(&client, self.http, self.store, false)?;
+        let client = self.client.build(&self.scopes, self.timeout)?;
+        let session = open_session(client, self.http, self.store, false)?;
         Ok(session.resumes()?.then_some(session))
     }
 
@@ -253,8 +270,8 @@ impl Login {
     /// # Errors
     /// [`Error::Config`] if the client is not sound, [`Error::Store`] if what is stored can't be read.
     pub fn stored(self) -> Result<Option<Session>, Error> {
-        let client = Arc::new(self.client.build()?);
-        let session = open_session(&client, self.http, self.store, false)?;
+        let client = self.client.build(&self.scopes, self.timeout)?;
+        let session = open_session(client, self.http, self.store, false)?;
         Ok((session.state() != State::Unauthorized).then_some(session))
     }
 
@@ -264,14 +281,14 @@ impl Login {
     /// # Errors
     /// [`Error::Config`] if it can't work, the redirect URI included.
     pub fn begin(self, redirect_uri: &str) -> Result<PendingLogin, Error> {
-        let client = Arc::new(self.client.build()?);
-        let redirect_uri = client.redirect_uri(redirect_uri)?;
-        let session = open_session(&client, self.http, self.store, true)?;
-        session.handle(Event::BeginLogin {
+        let client = self.client.build(&self.scopes, self.timeout)?;
+        let event = Event::BeginLogin {
             secrets: LoginSecrets::generate()?,
-            redirect_uri,
-        })?;
-        PendingLogin::new(session)
+            redirect_uri: client.redirect_uri(redirect_uri)?,
+        };
+        let mut flow = AuthFlow::new(client);
+        flow.handle(event, Timestamp::now())?;
+        PendingLogin::begun(self.http, self.store, flow)
     }
 
     /// Goes on with a login that was begun elsewhere, from [`PendingLogin::snapshot`].
@@ -280,19 +297,10 @@ impl Login {
     /// [`Error::Store`] if it can't be used, by this client for instance; [`Error::CallbackIgnored`] if
     /// there is no login in it, or its time is over.
     pub fn resume_pending(self, saved: Snapshot) -> Result<PendingLogin, Error> {
-        let client = Arc::new(self.client.build()?);
+        let client = self.client.build(&self.scopes, self.timeout)?;
         let flow = AuthFlow::restore(client, saved, Timestamp::now())
             .map_err(|error| StoreError::unreadable(error, None))?;
-        let session = Session::new(Parts {
-            http: self.http.unwrap_or_default(),
-            store: self.store,
-            flow,
-            stored: None,
-            replaces_stored: true,
-            is_app: false,
-        });
-        session.handle(Event::Tick)?;
-        PendingLogin::new(session)
+        PendingLogin::resumed(self.http, self.store, flow)
     }
 
     /// A session of tokens from elsewhere, another library's cache for instance. They take the place of
@@ -302,8 +310,9 @@ impl Login {
     /// [`Error::Config`] if the client is not sound, [`Error::Misuse`] if a token is none,
     /// [`Error::NotSaved`] if they can't be stored.
     pub fn adopt(self, tokens: TokenSet) -> Result<Session, Error> {
-        let client = Arc::new(self.client.build()?);
-        let session = open_session(&client, self.http, self.store, true)?;
+        let client = self.client.build(&self.scopes, self.timeout)?;
+        let flow = AuthFlow::new(client);
+        let session = Session::new(Parts::replacing(self.http, self.store, flow));
         session.handle(Event::AdoptTokens(tokens))?;
         match session.waits() {
             (_, Some(error)) => Err(session.not_saved(error)),
@@ -312,21 +321,22 @@ impl Login {
     }
 }
 
+/// A session with what is stored, if that is looked at.
 fn open_session(
-    client: &Arc<Client>,
+    client: Arc<Client>,
     http: Option<Http>,
-    store: Arc<dyn Store>,
+    store: Option<Arc<dyn Store>>,
     replaces_stored: bool,
 ) -> Result<Session, Error> {
-    let stored = if replaces_stored { None } else { store.load()? };
-    let flow = restore(client, stored.clone(), &*store, false)?;
+    if replaces_stored {
+        let parts = Parts::replacing(http, store, AuthFlow::new(client));
+        return Ok(Session::new(parts));
+    }
+    let (flow, stored) = restore(client, store.as_deref(), false)?;
     Ok(Session::new(Parts {
-        http: http.unwrap_or_default(),
-        store,
-        flow,
         stored,
         replaces_stored,
-        is_app: false,
+        ..Parts::replacing(http, store, flow)
     }))
 }
 

@@ -10,6 +10,7 @@
 mod api;
 mod browse;
 mod client_credentials;
+mod client_source;
 mod control;
 mod error;
 mod flight;
@@ -74,8 +75,8 @@ pub struct Session {
 
 /// What a session is made of.
 struct Parts {
-    http: Http,
-    store: Arc<dyn Store>,
+    http: Option<Http>,
+    store: Option<Arc<dyn Store>>,
     flow: AuthFlow,
     /// What the store holds, as far as the flow comes from it.
     stored: Option<crate::flow::snapshot::Snapshot>,
@@ -85,12 +86,27 @@ struct Parts {
     is_app: bool,
 }
 
+impl Parts {
+    /// What has not looked at what is stored, and replaces it.
+    fn replacing(http: Option<Http>, store: Option<Arc<dyn Store>>, flow: AuthFlow) -> Self {
+        Self {
+            http,
+            store,
+            flow,
+            stored: None,
+            replaces_stored: true,
+            is_app: false,
+        }
+    }
+}
+
 impl Session {
     fn new(parts: Parts) -> Self {
+        let in_memory = || Arc::new(MemoryStore::new()) as Arc<dyn Store>;
         Self {
             inner: Arc::new(Inner {
-                http: parts.http,
-                store: parts.store,
+                http: parts.http.unwrap_or_default(),
+                store: parts.store.unwrap_or_else(in_memory),
                 client: parts.flow.shared_client(),
                 is_app: parts.is_app,
                 lanes: Lanes::default(),

@@ -1,13 +1,17 @@
 //! A login without a listener: the URL goes out, the callback comes in, by whatever way the program
 //! has.
 
-use std::fmt;
+use std::sync::Arc;
+use std::{fmt, iter, mem};
 
+use crate::driver::http::Http;
+use crate::flow::AuthFlow;
 use crate::flow::action::Action;
 use crate::flow::event::Event;
 use crate::flow::notice::Notice;
 use crate::flow::snapshot::Snapshot;
-use crate::session::{Error, Session};
+use crate::session::store::Store;
+use crate::session::{Error, Parts, Session};
 use crate::wire::authorize::AuthorizationUrl;
 use crate::wire::callback::{CallbackUrl, IgnoredReason};
 
@@ -33,16 +37,77 @@ use crate::wire::callback::{CallbackUrl, IgnoredReason};
 /// # }
 /// ```
 pub struct PendingLogin {
-    session: Session,
     url: AuthorizationUrl,
+    stage: Stage,
+}
+
+/// Most logins that begin get no callback, so there is a session only once one comes.
+enum Stage {
+    Waiting(Box<Waiting>),
+    InSession(Session),
+}
+
+struct Waiting {
+    http: Option<Http>,
+    store: Option<Arc<dyn Store>>,
+    flow: AuthFlow,
 }
 
 impl PendingLogin {
-    pub(super) fn new(session: Session) -> Result<Self, Error> {
+    /// Of a flow in which a login has just begun.
+    pub(super) fn begun(
+        http: Option<Http>,
+        store: Option<Arc<dyn Store>>,
+        mut flow: AuthFlow,
+    ) -> Result<Self, Error> {
+        // Nothing is to be saved before there are tokens.
+        let actions = iter::from_fn(|| flow.poll_action());
+        let urls = actions.filter_map(|action| match action {
+            Action::OpenUrl(url) => Some(url),
+            _ => None,
+        });
+        let url = urls.last();
+        let waiting = Waiting { http, store, flow };
+        Self::new(url, Stage::Waiting(Box::new(waiting)))
+    }
+
+    /// Of a flow from a snapshot: the login's time may be over, and there may be tokens.
+    pub(super) fn resumed(
+        http: Option<Http>,
+        store: Option<Arc<dyn Store>>,
+        flow: AuthFlow,
+    ) -> Result<Self, Error> {
+        let session = Session::new(Parts::replacing(http, store, flow));
+        session.handle(Event::Tick)?;
         let url = session.lock().flow.authorization_url();
+        Self::new(url, Stage::InSession(session))
+    }
+
+    fn new(url: Option<AuthorizationUrl>, stage: Stage) -> Result<Self, Error> {
         match url {
-            Some(url) => Ok(Self { session, url }),
+            Some(url) => Ok(Self { url, stage }),
             None => Err(Error::CallbackIgnored(IgnoredReason::NoLogin.into())),
+        }
+    }
+
+    fn session(&mut self) -> Session {
+        let session = match &mut self.stage {
+            Stage::Waiting(waiting) => {
+                let nothing = AuthFlow::new(waiting.flow.shared_client());
+                let flow = mem::replace(&mut waiting.flow, nothing);
+                let (http, store) = (waiting.http.take(), waiting.store.take());
+                Session::new(Parts::replacing(http, store, flow))
+            }
+            Stage::InSession(session) => session.clone(),
+        };
+        self.stage = Stage::InSession(session.clone());
+        session
+    }
+
+    fn flow<T>(&self, look: impl FnOnce(&AuthFlow) -> T) -> T {
+        match &self.stage {
+            Stage::Waiting(waiting) => look(&waiting.flow),
+            Stage::InSession(session) => look(&session.lock().flow),
         }
     }
 
@@ -60,14 +125,15 @@ impl PendingLogin {
     #[doc(alias = "exchange_code")]
     #[doc(alias = "RequestToken")]
     pub fn callback(&mut self, url: CallbackUrl) -> Result<Session, Error> {
-        let actions = self.session.handle(Event::Callback { url })?;
+        let session = self.session();
+        let actions = session.handle(Event::Callback { url })?;
         let mut outcome = Err(Error::CallbackIgnored(IgnoredReason::NoLogin.into()));
         for action in actions {
             match action {
                 Action::Notify(Notice::LoggedIn) => {
-                    outcome = match self.session.waits() {
-                        (_, Some(error)) => Err(self.session.not_saved(error)),
-                        (_, None) => Ok(self.session.clone()),
+                    outcome = match session.waits() {
+                        (_, Some(error)) => Err(session.not_saved(error)),
+                        (_, None) => Ok(session.clone()),
                     };
                 }
                 Action::Notify(Notice::LoginFailed(failure)) => {
@@ -88,7 +154,7 @@ impl PendingLogin {
     /// # Errors
     /// As [`callback`](Self::callback).
     pub fn bare_code(&mut self, code: &str) -> Result<Session, Error> {
-        let url = self.session.callback_of_bare_code(code);
+        let url = self.flow(|flow| flow.callback_of_bare_code(code));
         let url = url.ok_or_else(|| Error::CallbackIgnored(IgnoredReason::NoLogin.into()))?;
         self.callback(url)
     }
@@ -98,20 +164,20 @@ impl PendingLogin {
     /// whoever takes a callback must make sure that nobody else takes it again.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        self.session.lock().flow.snapshot()
+        self.flow(AuthFlow::snapshot)
     }
 
     /// Whether this is the callback that the login waits for. Nothing changes by it: it is for a store of
     /// pending logins, which must not use one up for a callback that anybody has made up.
     #[must_use]
     pub fn expects(&self, url: &CallbackUrl) -> bool {
-        self.session.expects(url)
+        self.flow(|flow| flow.expects(url))
     }
 
     /// When its time is over.
     #[cfg(feature = "redis")]
     pub(super) fn deadline(&self) -> Option<crate::time::Timestamp> {
-        self.session.waits().0
+        self.flow(AuthFlow::deadline)
     }
 }
 

@@ -43,8 +43,8 @@ impl Session {
         shared.unsaved = None;
         shared.forget();
         Ok(Self::new(Parts {
-            http: self.inner.http.clone(),
-            store: Arc::new(store),
+            http: Some(self.inner.http.clone()),
+            store: Some(Arc::new(store)),
             flow,
             stored: Some(snapshot),
             replaces_stored: false,

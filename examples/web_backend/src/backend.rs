@@ -11,7 +11,7 @@ use authflow::http::Http;
 use authflow::session::{
     Error as LoginError, RedisPendingLogins, RedisStore, Revocation, Store, StoreErrorKind,
 };
-use authflow::{CallbackUrl, ClientBuilder, Login, Secret, Session, WhatNow};
+use authflow::{CallbackUrl, Client, ClientBuilder, Login, Secret, Session, WhatNow};
 
 use crate::browsers::{Browser, Browsers};
 use crate::front::Front;
@@ -79,6 +79,7 @@ impl Config {
 
 pub struct Backend {
     config: Config,
+    client: Arc<Client>,
     callback: String,
     cookies: Cookies,
     browsers: Browsers,
@@ -98,6 +99,7 @@ impl Backend {
             browsers: Browsers::open(&config.redis, "web:")?,
             sessions: Sessions::new(config.most_sessions),
             turns: Turns::new(config.calls_per_user),
+            client: Arc::new(config.client.clone().build()?),
             config,
         })
     }
@@ -144,7 +146,7 @@ impl Backend {
     // --- signing in -------------------------------------------------------------------------------
 
     fn login(&self) -> Login {
-        Login::new(self.config.client.clone()).http(self.http.clone())
+        Login::with_client(Arc::clone(&self.client)).http(self.http.clone())
     }
 
     /// A cookie of this login's own. The session's cookie has nothing to do with it, and changes when

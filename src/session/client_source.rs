@@ -1,0 +1,59 @@
+//! Where a login's client comes from.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::ConfigError;
+use crate::provider::client::{Client, ClientBuilder};
+use crate::wire::authorize::AuthorizationRequest;
+use crate::wire::scope::Scopes;
+
+#[derive(Debug)]
+pub(super) enum ClientSource {
+    Builder(Box<ClientBuilder>),
+    Client(Arc<Client>),
+}
+
+impl ClientSource {
+    /// The client, or one like it that asks for these scopes too and waits for the person for so long.
+    pub(super) fn build(
+        self,
+        scopes: &[String],
+        timeout: Option<Duration>,
+    ) -> Result<Arc<Client>, ConfigError> {
+        match self {
+            Self::Builder(builder) => {
+                let mut builder = *builder;
+                if let Some(timeout) = timeout {
+                    builder = builder.login_timeout(timeout);
+                }
+                builder.scopes(scopes).build().map(Arc::new)
+            }
+            Self::Client(client) => {
+                let timeout = timeout.unwrap_or(client.login_timeout);
+                if scopes.is_empty() && timeout == client.login_timeout {
+                    return Ok(client);
+                }
+                changed(&client, scopes, timeout).map(Arc::new)
+            }
+        }
+    }
+}
+
+fn changed(client: &Client, scopes: &[String], timeout: Duration) -> Result<Client, ConfigError> {
+    let more = scopes.iter().map(String::as_str);
+    let scopes = Scopes::new(client.scopes.iter().chain(more))?;
+    let authorization = AuthorizationRequest::new(
+        &client.provider.authorization_endpoint,
+        &client.id,
+        &scopes,
+        client.authorization.has_challenge(),
+        &client.authorize_params,
+    );
+    Ok(Client {
+        scopes,
+        authorization,
+        login_timeout: timeout,
+        ..client.clone()
+    })
+}
