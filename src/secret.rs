@@ -8,8 +8,6 @@ use serde::Serialize;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::wire::text::all_bytes;
-
 /// A string that is never printed: a token, an authorization code, a PKCE verifier, a client secret.
 ///
 /// `Debug` prints `[redacted]`; there is no `Display`, `Deref` or `Serialize`. Two secrets are
@@ -52,21 +50,11 @@ impl Secret {
         black_box(difference).ct_eq(&0).into()
     }
 
-    /// Whether it could be a token.
-    pub(crate) fn is_token(&self) -> bool {
-        is_token(&self.0)
-    }
-
     /// Whether the text is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
-}
-
-/// Whether `text` could be a token: visible ASCII, and not nothing (RFC 6749 appendix A.12).
-pub(crate) fn is_token(text: &str) -> bool {
-    !text.is_empty() && all_bytes(text, |byte| byte.is_ascii_graphic())
 }
 
 /// Counts what is written, and keeps it once there is room.

@@ -7,6 +7,7 @@ use crate::wire::http::{HttpResponse, RequestId, TransportError};
 use crate::wire::pkce::LoginSecrets;
 use crate::wire::redirect::RedirectUri;
 use crate::wire::scope::Scopes;
+use crate::wire::text::is_token;
 use crate::wire::token_response::{Extra, TokenType};
 
 /// Something that happened, to be handed to [`AuthFlow::handle`](crate::AuthFlow::handle) with the
@@ -154,6 +155,9 @@ impl TokenSet {
     /// Tokens are visible ASCII (RFC 6749 appendix A.12); anything else could not be sent.
     pub(crate) fn is_sound(&self) -> bool {
         let tokens = [Some(&self.access_token), self.refresh_token.as_ref()];
-        tokens.into_iter().flatten().all(Secret::is_token)
+        tokens
+            .into_iter()
+            .flatten()
+            .all(|token| is_token(token.expose()))
     }
 }

@@ -14,6 +14,7 @@ use crate::secret::Secret;
 use crate::time::Timestamp;
 use crate::wire::pkce::LoginSecrets;
 use crate::wire::scope::Scopes;
+use crate::wire::text::is_token;
 use crate::wire::token_response::{Extra, TokenType};
 
 const VERSION: u64 = 1;
@@ -352,8 +353,11 @@ impl SavedSession {
     fn restore(self, client: &Client, now: Timestamp) -> Result<Session, RestoreError> {
         let type_is_sound = self.token_type.bytes().all(|b| matches!(b, b' '..=b'~'));
         let is_sound = type_is_sound
-            && self.access_token.is_token()
-            && self.refresh_token.iter().all(Secret::is_token)
+            && is_token(self.access_token.expose())
+            && self
+                .refresh_token
+                .iter()
+                .all(|token| is_token(token.expose()))
             && self.serial <= MAX_COUNT;
         if !is_sound {
             return Err(RestoreError::Damaged);

@@ -58,19 +58,22 @@ impl Scopes {
     /// A server's list may be a megabyte long, so the repeated are found by a set; few are compared faster.
     fn once_each<'a>(scopes: impl Iterator<Item = &'a str>) -> Self {
         const FEW: usize = 16;
+        let mut scopes = scopes.filter(|scope| !scope.is_empty());
         let mut fresh: SmallVec<[&str; FEW]> = SmallVec::new();
-        let mut seen = HashSet::new();
-        for scope in scopes.filter(|scope| !scope.is_empty()) {
-            if fresh.len() == FEW && seen.is_empty() {
-                seen.extend(fresh.iter().copied());
-            }
-            let is_new = match seen.is_empty() {
-                true => !fresh.contains(&scope),
-                false => seen.insert(scope),
-            };
-            if is_new {
+        for scope in scopes.by_ref() {
+            if !fresh.contains(&scope) {
                 fresh.push(scope);
             }
+            if fresh.len() == FEW {
+                break;
+            }
+        }
+        let more: Vec<&str> = scopes.collect();
+        if !more.is_empty() {
+            // A set that grows would hash all it has again.
+            let mut seen = HashSet::with_capacity(fresh.len() + more.len());
+            seen.extend(fresh.iter().copied());
+            fresh.extend(more.into_iter().filter(|scope| seen.insert(scope)));
         }
         Self(fresh.join(" "))
     }

@@ -35,6 +35,11 @@ pub(crate) fn all_bytes(text: &str, is_so: impl Fn(u8) -> bool) -> bool {
     text.bytes().fold(true, |all, byte| all & is_so(byte))
 }
 
+/// Whether it could be a token: visible ASCII, and not nothing (RFC 6749 appendix A.12).
+pub(crate) fn is_token(text: &str) -> bool {
+    !text.is_empty() && all_bytes(text, |byte| byte.is_ascii_graphic())
+}
+
 /// Whether there is a control character in it.
 pub(crate) fn has_control(text: &str) -> bool {
     let is_plain = all_bytes(text, |byte| matches!(byte, b' '..=b'~'));

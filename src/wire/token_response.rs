@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use crate::error::{BadResponse, Cause, OAuthError};
-use crate::secret::{Secret, is_token};
+use crate::secret::Secret;
 use crate::time::Timestamp;
 use crate::wire::http::HttpResponse;
 use crate::wire::json::{Members, Seconds, Value};
@@ -333,7 +333,7 @@ fn credential(value: Option<&Value<'_>>) -> Result<Option<Secret>, ()> {
     let text = value.string().ok_or(())?;
     match &*text {
         "" => Ok(None),
-        text if is_token(text) => Ok(Some(text.into())),
+        text if text::is_token(text) => Ok(Some(text.into())),
         _ => Err(()),
     }
 }
