@@ -3,7 +3,8 @@
 mod support;
 
 use authflow::{
-    Activity, CallbackUrl, Cause, Event, IgnoredReason, Misuse, Phase, Provider, State, WhatNow,
+    Activity, CallbackUrl, Cause, Client, Event, IgnoredReason, Misuse, Phase, Provider, State,
+    WhatNow,
 };
 use serde_json::json;
 use support::scenario::*;
@@ -28,6 +29,16 @@ fn a_callback_may_have_64_kib_and_no_more() {
 }
 
 #[test]
+fn a_login_says_where_it_waits_and_by_which_state() {
+    let s = Scenario::new();
+    assert!(s.flow.redirect_uri().is_none() && s.flow.authorization_url().is_none());
+    let s = s.awaiting_code();
+    assert_eq!(s.flow.redirect_uri().unwrap().as_str(), REDIRECT_URI);
+    let state = s.flow.authorization_url().unwrap().state().unwrap();
+    assert_eq!(state.expose(), s.state_parameter());
+}
+
+#[test]
 fn a_second_login_is_refused_and_the_first_goes_on() {
     let mut s = Scenario::new().awaiting_code();
     let second = s.begin_login();
@@ -47,6 +58,22 @@ fn refusal_comes_before_the_clock_moves() {
         .refuses(second, Misuse::LoginInProgress);
     s.tick();
     assert_eq!(s.said(), "Persist, LoginFailed");
+}
+
+#[test]
+fn what_a_server_echoes_of_the_clients_header_is_not_shown() {
+    let provider = Provider::new("https://as.example/authorize", "https://as.example/token");
+    // Shorter than what is taken for somebody's token.
+    let mut s = Scenario::of(Client::builder(provider, "a").secret("b")).exchanging();
+    let header = s
+        .request()
+        .headers()
+        .find(|(name, _)| *name == "Authorization");
+    assert_eq!(header.unwrap().1, "Basic YTpi");
+    let echo = json!({ "error": "invalid_client", "error_description": "not YTpi" });
+    s.answer(answer(401, &echo.to_string()));
+    let description = s.failure().oauth_error().unwrap().description.clone();
+    assert_eq!(description.as_deref(), Some("not [redacted]"));
 }
 
 #[test]

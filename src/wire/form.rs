@@ -150,11 +150,20 @@ mod tests {
         let got = pairs("c%6Fde=a%2Bb+c&&x&state=%252B").unwrap();
         let want = [("code", "a+b c"), ("x", ""), ("state", "%2B")];
         assert_eq!(got, want.map(|(k, v)| (k.to_owned(), v.to_owned())));
+        assert_eq!(pairs("+").unwrap(), [(" ".to_owned(), String::new())]);
+    }
+
+    #[test]
+    fn what_is_plain_is_not_copied() {
+        assert!(matches!(escape("az09-._~"), Piece::AsItStands(_)));
+        assert!(matches!(escape("a b"), Piece::Copied(_)));
     }
 
     #[test]
     fn refuses_what_others_repair() {
-        for bad in ["a=%zz", "a=%2", "a=%", "a=%ff", "a=+%ff", "%ff=a", "a=%+1"] {
+        for bad in [
+            "%", "a=%zz", "a=%2", "a=%", "a=%ff", "a=+%ff", "%ff=a", "a=%+1",
+        ] {
             assert_eq!(pairs(bad), Err(Malformed), "{bad}");
         }
     }

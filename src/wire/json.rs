@@ -301,6 +301,7 @@ mod tests {
     fn reads_strings_as_serde_json_does() {
         let strings = [
             r#""""#,
+            r#""\\""#,
             r#""a/é\u00e9\/b""#,
             r#""\\\"\/\b\f\n\r\t""#,
             r#""\\u0041\u0041\u002F\u20ac\ufffd""#,

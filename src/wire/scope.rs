@@ -154,6 +154,9 @@ mod tests {
     fn a_list_has_each_scope_once_and_nothing_that_is_none() {
         let scopes = Scopes::listed(["read", "", "read", " write ", "a b", "c\u{7}", "read"]);
         assert_eq!(scopes.as_str(), "read write");
+        let many: Vec<_> = (0..40).map(|number| format!("s{number}")).collect();
+        let twice = [many.join(" "), many.join(" ")].join(" ");
+        assert_eq!(Scopes::granted(&twice).as_str(), many.join(" "));
     }
 
     #[test]
