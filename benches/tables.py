@@ -26,7 +26,7 @@ TABLES |= {
         "rows": ["raw bytes", "by hand", "authflow", "authflow, PendingLogin", "authflow, PendingLogin by default"],
         "note": "100,000 in a `HashMap`. *Heap, table included* is all that is held for one; *resident* is what the process grew "
         "by, with what malloc adds. `AuthFlow` is kept by its state, as the peers' are; `PendingLogin`, and a snapshot of it as JSON, "
-        "by the cookie of a browser, of 43 characters. `PendingLogin` has one `Http` for all; *by default* is without a word about it. "
+        "by the cookie of a browser, of 43 characters. `PendingLogin` has one client and one `Http` for all; *by default* is without a word about it. "
         "By hand it is two arrays; oauth2 keeps state and verifier, openidconnect a nonce too, rspotify a client. None of these has "
         "a deadline in it.",
     },
