@@ -15,7 +15,7 @@ use std::thread;
 
 use authflow::session::PendingLogin;
 use authflow::testing::{Answer, FakeProvider, Person};
-use authflow::{CallbackUrl, Login};
+use authflow::{CallbackUrl, Client, Login};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tiny_http::{Header, Request, Response, Server};
@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut site = Site {
         callback: format!("{base}/callback"),
         me: provider.me_url(),
-        login: Box::new(move || Login::new(provider.client())),
+        client: Arc::new(provider.client().build()?),
         pending: HashMap::new(),
     };
     let listening = server.clone();
@@ -65,7 +65,7 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
 struct Site {
     callback: String,
     me: String,
-    login: Box<dyn Fn() -> Login + Send>,
+    client: Arc<Client>,
     /// Logins that wait, by the browser that began them. A real server also forgets them after a while.
     pending: HashMap<String, PendingLogin>,
 }
@@ -86,7 +86,8 @@ impl Site {
     }
 
     fn begin(&mut self) -> Result<Response<std::io::Cursor<Vec<u8>>>, Box<dyn Error>> {
-        let pending = (self.login)().begin(&self.callback)?;
+        let login = Login::with_client(Arc::clone(&self.client));
+        let pending = login.begin(&self.callback)?;
         let mut id = [0; 32];
         getrandom::fill(&mut id)?;
         let id = URL_SAFE_NO_PAD.encode(id);
