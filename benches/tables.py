@@ -26,14 +26,14 @@ TABLES |= {
         "rows": ["raw bytes", "by hand", "authflow", "authflow, PendingLogin", "authflow, PendingLogin by default"],
         "note": "100,000 in a `HashMap`. *Heap, table included* is all that is held for one; *resident* is what the process grew "
         "by, with what malloc adds. `AuthFlow` is kept by its state, as the peers' are; `PendingLogin`, and a snapshot of it as JSON, "
-        "by the cookie of a browser, of 43 characters. `PendingLogin` has one client and one `Http` for all; *by default* is without a word about it. "
+        "by the cookie of a browser, of 43 characters. `PendingLogin` has one client and one `Http` for all; *by default* has a client of its own. "
         "By hand it is two arrays; oauth2 keeps state and verifier, openidconnect a nonce too, rspotify a client. None of these has "
         "a deadline in it.",
     },
     "live sessions": {
         "rows": ["by hand", "authflow", "authflow, Session", "authflow, Session by default"],
         "note": "10,000 in a list, each with the fixture's tokens: authflow's machine, or its `Session` with a `MemoryStore`, which "
-        "has a copy of what is saved; oauth2's answer and its refresh token; rspotify's client.",
+        "has a copy of what is saved, and one client and one `Http` for all; oauth2's answer and its refresh token; rspotify's client.",
     },
     "handles": {"note": "What a program makes once and hands around."},
     "snapshots": {

@@ -13,7 +13,8 @@ use std::time::Duration;
 use authflow::session::{Error, PasteError, PendingLogin};
 use authflow::testing::{Answer, Endpoint, FakeProvider, Person};
 use authflow::{
-    CallbackUrl, Cause, ConfigError, IgnoredReason, Login, Session, Snapshot, State, WhatNow,
+    CallbackUrl, Cause, ConfigError, IgnoredReason, Login, Session, Snapshot, State, TokenSwap,
+    WhatNow, spotify,
 };
 use support::login::{TestStore, json, logged_in, login, parameter, person};
 use support::raw::{PATIENCE, ask, lock, navigation, within};
@@ -363,11 +364,32 @@ fn logins_of_one_client_may_each_ask_for_more_and_wait_for_longer() {
     let late = begin(login().timeout(Duration::ZERO));
     let none = login().resume_pending(late.snapshot());
     assert_eq!(reason(none.map(|_| unreachable!())), IgnoredReason::NoLogin);
+    // Without PKCE it stays without, and with a swap so as the swap has it.
+    let swap = TokenSwap::new("https://app.example/swap", "https://app.example/refresh");
+    for (client, has_challenge) in [
+        (provider.client().dangerously_without_pkce(), false),
+        (spotify::client("id").token_swap(swap.clone()), false),
+        (spotify::client("id").token_swap(swap.with_pkce()), true),
+    ] {
+        let login = Login::with_client(client.build().unwrap());
+        let pending = begin(login.scopes(["more"]).timeout(Duration::from_secs(9)));
+        assert_eq!(
+            pending.url().as_str().contains("code_challenge"),
+            has_challenge
+        );
+    }
     assert!(matches!(
         login().scopes(["a b"]).begin(REDIRECT),
         Err(Error::Config(ConfigError::Scope(bad))) if bad == "a b"
     ));
 
+    // What anybody makes up changes nothing.
+    let before = plain.snapshot().to_json();
+    for forged in ["", "code=c&state=wrong", "code=c", "error=access_denied"] {
+        let forged = plain.callback(CallbackUrl::from_query(forged));
+        assert_eq!(forged.unwrap_err().what_now(), WhatNow::Ignore);
+        assert_eq!(plain.snapshot().to_json(), before);
+    }
     let address = landed(plain.url().as_str(), Answer::Allow);
     plain.callback(CallbackUrl::new(address)).unwrap();
     assert_eq!(provider.requests(Endpoint::Token).len(), 1);

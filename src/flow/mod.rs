@@ -24,7 +24,7 @@ use crate::provider::client::Client;
 use crate::provider::revocation::RevocationRequest;
 use crate::time::Timestamp;
 use crate::wire::authorize::AuthorizationUrl;
-use crate::wire::callback::CallbackUrl;
+use crate::wire::callback::{CallbackUrl, IgnoredCallback};
 use crate::wire::form;
 use crate::wire::http::RequestId;
 use crate::wire::redirect::RedirectUri;
@@ -275,7 +275,12 @@ impl AuthFlow {
 
     /// Whether this is what the login waits for, and would end the wait.
     pub(crate) fn expects(&self, url: &CallbackUrl) -> bool {
-        self.machine.judge(&self.client, url).is_ok()
+        self.judge(url).is_ok()
+    }
+
+    /// Why it is not what the login waits for, if it is not.
+    pub(crate) fn judge(&self, url: &CallbackUrl) -> Result<(), IgnoredCallback> {
+        self.machine.judge(&self.client, url).map(drop)
     }
 
     /// Whether this is the refresh that is in flight.

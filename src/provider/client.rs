@@ -33,7 +33,7 @@ pub struct Client {
     pub(crate) scopes: Scopes,
     #[cfg_attr(
         not(feature = "testing"),
-        allow(dead_code, reason = "for transcripts, and for logins of one client")
+        allow(dead_code, reason = "used by transcripts, and by logins of one client")
     )]
     pub(crate) authorize_params: Vec<(String, String)>,
     pub(crate) token_params: Vec<(String, Secret)>,

@@ -1,5 +1,6 @@
 //! Where a login's client comes from.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,6 @@ use crate::provider::client::{Client, ClientBuilder};
 use crate::wire::authorize::AuthorizationRequest;
 use crate::wire::scope::Scopes;
 
-#[derive(Debug)]
 pub(super) enum ClientSource {
     Builder(Box<ClientBuilder>),
     Client(Arc<Client>),
@@ -31,7 +31,8 @@ impl ClientSource {
             }
             Self::Client(client) => {
                 let timeout = timeout.unwrap_or(client.login_timeout);
-                if scopes.is_empty() && timeout == client.login_timeout {
+                let has_all = scopes.iter().all(|scope| client.scopes.contains(scope));
+                if has_all && timeout == client.login_timeout {
                     return Ok(client);
                 }
                 changed(&client, scopes, timeout).map(Arc::new)
@@ -56,4 +57,13 @@ fn changed(client: &Client, scopes: &[String], timeout: Duration) -> Result<Clie
         login_timeout: timeout,
         ..client.clone()
     })
+}
+
+impl fmt::Debug for ClientSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Builder(builder) => builder.fmt(f),
+            Self::Client(client) => client.fmt(f),
+        }
+    }
 }

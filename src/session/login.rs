@@ -66,9 +66,10 @@ impl Login {
     }
 
     /// A login of a client that is built, and serves others too: for a web backend, where no login should
-    /// check and keep the same things again. Otherwise as [`new`](Self::new).
-    pub fn with_client(client: Arc<Client>) -> Self {
-        Self::of(ClientSource::Client(client))
+    /// check and keep the same things again. One that is given more [`scopes`](Self::scopes) or another
+    /// [`timeout`](Self::timeout) has a copy with these. Otherwise as [`new`](Self::new).
+    pub fn with_client(client: impl Into<Arc<Client>>) -> Self {
+        Self::of(ClientSource::Client(client.into()))
     }
 
     fn of(client: ClientSource) -> Self {
@@ -276,22 +277,24 @@ impl Login {
     }
 
     /// Begins a login without a listener: the program brings the callback itself. What is stored is not
-    /// looked at, and replaced once the login has worked.
+    /// looked at, and replaced once the login has worked. Where many wait at once, let them share a client
+    /// ([`with_client`](Self::with_client)).
     ///
     /// # Errors
     /// [`Error::Config`] if it can't work, the redirect URI included.
     pub fn begin(self, redirect_uri: &str) -> Result<PendingLogin, Error> {
         let client = self.client.build(&self.scopes, self.timeout)?;
         let event = Event::BeginLogin {
-            secrets: LoginSecrets::generate()?,
             redirect_uri: client.redirect_uri(redirect_uri)?,
+            secrets: LoginSecrets::generate()?,
         };
         let mut flow = AuthFlow::new(client);
         flow.handle(event, Timestamp::now())?;
         PendingLogin::begun(self.http, self.store, flow)
     }
 
-    /// Goes on with a login that was begun elsewhere, from [`PendingLogin::snapshot`].
+    /// Goes on with a login that was begun elsewhere, from [`PendingLogin::snapshot`]. Configure it as the one
+    /// that began it: its scopes are not in the snapshot, and count as granted if the server names none.
     ///
     /// # Errors
     /// [`Error::Store`] if it can't be used, by this client for instance; [`Error::CallbackIgnored`] if
@@ -335,7 +338,7 @@ fn open_session(
     let (flow, stored) = restore(client, store.as_deref(), false)?;
     Ok(Session::new(Parts {
         stored,
-        replaces_stored,
+        replaces_stored: false,
         ..Parts::replacing(http, store, flow)
     }))
 }
@@ -344,6 +347,8 @@ impl fmt::Debug for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Login")
             .field("client", &self.client)
+            .field("scopes", &self.scopes)
+            .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }
 }

@@ -10,8 +10,10 @@ use crate::flow::action::Action;
 use crate::flow::event::Event;
 use crate::flow::notice::Notice;
 use crate::flow::snapshot::Snapshot;
+use crate::session::shared::note_ignored;
 use crate::session::store::Store;
 use crate::session::{Error, Parts, Session};
+use crate::time::Timestamp;
 use crate::wire::authorize::AuthorizationUrl;
 use crate::wire::callback::{CallbackUrl, IgnoredReason};
 
@@ -41,7 +43,8 @@ pub struct PendingLogin {
     stage: Stage,
 }
 
-/// Most logins that begin get no callback, so there is a session only once one comes.
+/// Most logins that begin get no callback, so there is a session only once theirs comes. One from a snapshot
+/// may have tokens to see to, and has a session at once.
 enum Stage {
     Waiting(Box<Waiting>),
     InSession(Session),
@@ -91,17 +94,17 @@ impl PendingLogin {
     }
 
     fn session(&mut self) -> Session {
-        let session = match &mut self.stage {
+        match &mut self.stage {
             Stage::Waiting(waiting) => {
                 let nothing = AuthFlow::new(waiting.flow.shared_client());
                 let flow = mem::replace(&mut waiting.flow, nothing);
                 let (http, store) = (waiting.http.take(), waiting.store.take());
-                Session::new(Parts::replacing(http, store, flow))
+                let session = Session::new(Parts::replacing(http, store, flow));
+                self.stage = Stage::InSession(session.clone());
+                session
             }
             Stage::InSession(session) => session.clone(),
-        };
-        self.stage = Stage::InSession(session.clone());
-        session
+        }
     }
 
     fn flow<T>(&self, look: impl FnOnce(&AuthFlow) -> T) -> T {
@@ -125,6 +128,14 @@ impl PendingLogin {
     #[doc(alias = "exchange_code")]
     #[doc(alias = "RequestToken")]
     pub fn callback(&mut self, url: CallbackUrl) -> Result<Session, Error> {
+        if let Stage::Waiting(waiting) = &self.stage
+            && !waiting.flow.is_due(Timestamp::now())
+            && let Err(ignored) = waiting.flow.judge(&url)
+        {
+            // Any page can send a browser here, and that must cost nothing.
+            note_ignored(&ignored);
+            return Err(Error::CallbackIgnored(ignored));
+        }
         let session = self.session();
         let actions = session.handle(Event::Callback { url })?;
         let mut outcome = Err(Error::CallbackIgnored(IgnoredReason::NoLogin.into()));

@@ -14,7 +14,7 @@ use crate::session::handout::Handout;
 use crate::session::hooks::News;
 use crate::session::store::StoreError;
 use crate::time::Timestamp;
-use crate::wire::callback::IgnoredReason;
+use crate::wire::callback::{IgnoredCallback, IgnoredReason};
 use crate::wire::http::{RequestId, TransportError, TransportErrorKind};
 
 pub(super) struct Shared {
@@ -198,18 +198,7 @@ impl Shared {
                 self.token = None;
             }
             Notice::LoginFailed(failure) => log::warn!("{failure}"),
-            Notice::CallbackIgnored(ignored) => {
-                // Anybody on this machine can cause these, as often as they like.
-                let level = match ignored.reason {
-                    IgnoredReason::StateMissing
-                    | IgnoredReason::StateMismatch
-                    | IgnoredReason::NoLogin
-                    | IgnoredReason::Duplicate
-                    | IgnoredReason::Nothing => log::Level::Debug,
-                    _ => log::Level::Warn,
-                };
-                log::log!(level, "a callback was ignored: {}", ignored.reason.name());
-            }
+            Notice::CallbackIgnored(ignored) => note_ignored(ignored),
             Notice::Expired => log::debug!("the access token has ended"),
             Notice::SessionEnded => log::info!("nobody is logged in any more"),
             Notice::StaleResponse(_) | Notice::StaleRejection(_) => {
@@ -292,6 +281,19 @@ impl Shared {
         self.is_withheld = false;
         self.news.clear();
     }
+}
+
+pub(super) fn note_ignored(ignored: &IgnoredCallback) {
+    // Anybody on this machine can cause these, as often as they like.
+    let level = match ignored.reason {
+        IgnoredReason::StateMissing
+        | IgnoredReason::StateMismatch
+        | IgnoredReason::NoLogin
+        | IgnoredReason::Duplicate
+        | IgnoredReason::Nothing => log::Level::Debug,
+        _ => log::Level::Warn,
+    };
+    log::log!(level, "a callback was ignored: {}", ignored.reason.name());
 }
 
 /// Whether a pause is over; also if the clock has been set back since it began.

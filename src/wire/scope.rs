@@ -58,6 +58,7 @@ impl Scopes {
     /// A server's list may be a megabyte long, so the repeated are found by a set; few are compared faster.
     fn once_each<'a>(scopes: impl Iterator<Item = &'a str>) -> Self {
         const FEW: usize = 16;
+        const SOME: usize = 112;
         let mut scopes = scopes.filter(|scope| !scope.is_empty());
         let mut fresh: SmallVec<[&str; FEW]> = SmallVec::new();
         for scope in scopes.by_ref() {
@@ -68,12 +69,13 @@ impl Scopes {
                 break;
             }
         }
-        let more: Vec<&str> = scopes.collect();
-        if !more.is_empty() {
-            // A set that grows would hash all it has again.
-            let mut seen = HashSet::with_capacity(fresh.len() + more.len());
+        let mut more = scopes.peekable();
+        if more.peek().is_some() {
+            // A set that grows hashes all it has again, and few lists are longer. What is repeated must
+            // not make it larger.
+            let mut seen = HashSet::with_capacity(SOME);
             seen.extend(fresh.iter().copied());
-            fresh.extend(more.into_iter().filter(|scope| seen.insert(scope)));
+            fresh.extend(more.filter(|scope| seen.insert(scope)));
         }
         Self(fresh.join(" "))
     }

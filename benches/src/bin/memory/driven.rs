@@ -30,7 +30,7 @@ impl Shared {
 type Make = fn(&Shared) -> Login;
 const SHARED: Make =
     |shared| Login::with_client(Arc::clone(&shared.client)).http(shared.http.clone());
-/// Without a word: each has a client and an agent of its own.
+/// Without a word: each has a client of its own, and a session an agent of its own.
 const OWN: Make = |_| Login::new(builder());
 
 pub fn rows() -> Vec<(&'static str, Vec<Measured>)> {
