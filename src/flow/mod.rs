@@ -407,6 +407,8 @@ mod tests {
         flow.handle(Event::Refresh, NOW).unwrap();
         assert!(flow.is_refreshing(RequestId(1)));
         assert!(!flow.is_refreshing(RequestId(2)));
+        #[cfg(feature = "testing")]
+        assert!(flow.in_flight().eq([RequestId(1)]));
         let tokens = br#"{"access_token":"AT-2","expires_in":3600}"#;
         let result = Ok(HttpResponse::new(200, &tokens[..]));
         let id = RequestId(1);
