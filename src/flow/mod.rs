@@ -138,9 +138,7 @@ impl AuthFlow {
     pub fn handle(&mut self, event: Event, now: Timestamp) -> Result<(), Misuse> {
         self.outbox.begin();
         self.machine
-            .step(&self.client, event, now, &mut self.outbox)?;
-        self.outbox.end();
-        Ok(())
+            .step(&self.client, event, now, &mut self.outbox)
     }
 
     /// The next thing to do, until there is none.

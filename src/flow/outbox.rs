@@ -18,29 +18,21 @@ impl Outbox {
         self.start = self.queue.len();
     }
 
+    /// Puts it where it belongs among the actions of this event: AnswerCallback, Persist (once is enough, it
+    /// saves the state at the end), OpenUrl and Send, Notify.
     pub(crate) fn push(&mut self, action: Action) {
         if self.queue.capacity() == 0 {
             // Most events have no more, and a server keeps this room for every login that waits.
             self.queue.reserve_exact(2);
         }
-        self.queue.push_back(action);
-    }
-
-    /// Ends the actions of one event: AnswerCallback, Persist (once is enough, it saves the state at
-    /// the end), OpenUrl and Send, Notify.
-    pub(crate) fn end(&mut self) {
-        let start = self.start.min(self.queue.len());
-        let actions = &mut self.queue.make_contiguous()[start..];
-        actions.sort_by_key(|action| match action {
-            Action::AnswerCallback(_) => 0,
-            Action::Persist => 1,
-            Action::OpenUrl(_) | Action::Send(_) => 2,
-            Action::Notify(_) => 3,
-        });
-        let saves = actions.iter().filter(|&a| *a == Action::Persist).count();
-        let first = actions.iter().position(|a| *a == Action::Persist);
-        if let Some(first) = first {
-            self.queue.drain(start + first + 1..start + first + saves);
+        let turn = turn(&action);
+        let mut own = self.queue.iter().skip(self.start);
+        if action == Action::Persist && own.clone().any(|own| *own == Action::Persist) {
+            return;
+        }
+        match own.position(|own| self::turn(own) > turn) {
+            Some(at) => self.queue.insert(self.start + at, action),
+            None => self.queue.push_back(action),
         }
     }
 
@@ -73,6 +65,15 @@ impl Outbox {
     }
 }
 
+fn turn(action: &Action) -> u8 {
+    match action {
+        Action::AnswerCallback(_) => 0,
+        Action::Persist => 1,
+        Action::OpenUrl(_) | Action::Send(_) => 2,
+        Action::Notify(_) => 3,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,7 +95,6 @@ mod tests {
         for action in actions {
             outbox.push(action);
         }
-        outbox.end();
     }
 
     fn names(outbox: &mut Outbox) -> Vec<&'static str> {
@@ -136,7 +136,6 @@ mod tests {
             outbox.push(TOLD);
             outbox.withdraw_url();
             outbox.push(Action::Persist);
-            outbox.end();
             let mut all = vec!["Notify"; before];
             all.extend(["Persist", "Notify"]);
             assert_eq!(names(&mut outbox), all);

@@ -42,8 +42,9 @@ impl ClientSource {
 }
 
 fn changed(client: &Client, scopes: &[String], timeout: Duration) -> Result<Client, ConfigError> {
-    let more = scopes.iter().map(String::as_str);
-    let scopes = Scopes::new(client.scopes.iter().chain(more))?;
+    let own = client.scopes.iter().map(str::to_owned);
+    let all: Vec<String> = own.chain(scopes.iter().cloned()).collect();
+    let scopes = Scopes::new(&all)?;
     let authorization = AuthorizationRequest::new(
         &client.provider.authorization_endpoint,
         &client.id,

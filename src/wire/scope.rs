@@ -27,7 +27,7 @@ impl Scopes {
         };
         match scopes.iter().find(is_bad) {
             Some(bad) => Err(ConfigError::Scope(bad.as_ref().to_owned())),
-            None => Ok(Self::once_each(scopes.iter().map(AsRef::as_ref))),
+            None => Ok(Self::once_each(&mut scopes.iter().map(AsRef::as_ref))),
         }
     }
 
@@ -37,7 +37,7 @@ impl Scopes {
         let is_plain = |byte| is_scope_byte(byte) | (byte == b' ');
         if text.trim().contains(' ') && all_bytes(text, is_plain) {
             // As most write it: each piece is a scope as it stands.
-            return Self::once_each(text.split_ascii_whitespace());
+            return Self::once_each(&mut text.split_ascii_whitespace());
         }
         let separator = if text.trim().contains(' ') { ' ' } else { ',' };
         Self::listed(text.split(separator))
@@ -52,11 +52,12 @@ impl Scopes {
     pub(crate) fn listed<'a>(scopes: impl IntoIterator<Item = &'a str>) -> Self {
         let scopes = scopes.into_iter().map(str::trim);
         let is_plain = |scope: &&str| !scope.contains(' ') && !has_control(scope);
-        Self::once_each(scopes.filter(is_plain))
+        Self::once_each(&mut scopes.filter(is_plain))
     }
 
     /// A server's list may be a megabyte long, so the repeated are found by a set; few are compared faster.
-    fn once_each<'a>(scopes: impl Iterator<Item = &'a str>) -> Self {
+    /// Compiled once for all that lists them.
+    fn once_each(scopes: &mut dyn Iterator<Item = &str>) -> Self {
         const FEW: usize = 16;
         const SOME: usize = 112;
         let mut scopes = scopes.filter(|scope| !scope.is_empty());
