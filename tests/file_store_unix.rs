@@ -16,6 +16,7 @@ use authflow::testing::{Endpoint, FakeProvider};
 use authflow::{Session, Snapshot, Timestamp};
 use support::directory::{Directory, names, save, snapshot};
 use support::login::{expired, hour, login, saved};
+use support::not_tested;
 use support::process::{again, again_after, role, said, say};
 use support::raw::{PATIENCE, within};
 
@@ -394,8 +395,7 @@ fn from_a_read_only_directory_a_login_is_read_and_it_is_said_that_it_cannot_be_r
     let directory = Directory::new();
     let mounted = Mounted::new(&directory);
     if mounted.is_none() && is_root() {
-        eprintln!("nothing can be mounted here: not tested");
-        return;
+        return not_tested("nothing can be mounted here");
     }
     let own = match &mounted {
         Some(mounted) => mounted.0.clone(),
@@ -466,8 +466,7 @@ fn assert_kept(store: &FileStore, kept: &Snapshot) {
 fn on_a_full_disk_the_old_login_stays_and_nothing_is_left_behind() {
     let directory = Directory::new();
     let Some(mounted) = Mounted::new(&directory) else {
-        eprintln!("nothing can be mounted here: not tested");
-        return;
+        return not_tested("nothing can be mounted here");
     };
     let store = FileStore::at(mounted.0.join("own").join("login.json"));
     let (old, new) = (snapshot("AT-1", 1000), snapshot("AT-2", 20_000));

@@ -215,7 +215,7 @@ fn at_localhost_no_other_name_delivers() {
 #[test]
 fn a_port_of_localhosts_that_is_taken_at_either_address_is_named() {
     if !has_ipv6() {
-        println!("not tested: this needs IPv6");
+        support::not_tested("this needs IPv6");
         return;
     }
     let port = fixed_port();
@@ -247,7 +247,7 @@ fn a_port_of_localhosts_that_is_taken_at_either_address_is_named() {
 #[test]
 fn a_crowd_at_one_address_of_localhost_keeps_nobody_waiting_at_the_other() {
     if !has_ipv6() {
-        println!("not tested: this needs IPv6");
+        support::not_tested("this needs IPv6");
         return;
     }
     for crowded in [0, 1] {

@@ -131,7 +131,7 @@ fn localhost_has_two_addresses_and_no_more_connections() {
         return;
     }
     if !has_ipv6() {
-        println!("not tested: this needs IPv6");
+        support::not_tested("this needs IPv6");
         return;
     }
     let localhost = |command: Command| {

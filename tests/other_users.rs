@@ -22,6 +22,7 @@ use authflow::loopback::{Loopback, Page, Received};
 use authflow::testing::{Answer, FakeProvider, Person};
 use support::directory::Directory;
 use support::login::login;
+use support::not_tested;
 use support::process::{again, listen_to, role, said, say};
 use support::raw::{PATIENCE, navigation, read_reply, send};
 
@@ -92,6 +93,16 @@ fn browser() {
 struct Everybodys(PathBuf, Directory);
 
 impl Everybodys {
+    /// Where there are other users to be.
+    fn of_many_users() -> Option<Self> {
+        let tests = Self::new();
+        let has_users = has_users(&tests.1);
+        if !has_users {
+            not_tested("another user of this machine: this needs root");
+        }
+        has_users.then_some(tests)
+    }
+
     fn new() -> Self {
         let directory = Directory::new();
         fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
@@ -135,11 +146,9 @@ fn has_users(directory: &Directory) -> bool {
 
 #[test]
 fn another_users_answer_is_ignored_though_it_has_the_state() {
-    let tests = Everybodys::new();
-    if !has_users(&tests.1) {
-        println!("not tested: this needs root");
+    let Some(tests) = Everybodys::of_many_users() else {
         return;
-    }
+    };
     let (mut process, mut said) = listen_to(tests.run("program", "careful", PERSON));
     let landing = said.next().unwrap();
     assert_eq!(tests.asks(&landing, OTHER), ["400"]);
@@ -165,10 +174,11 @@ fn another_users_answer_is_ignored_though_it_has_the_state() {
 
 #[test]
 fn another_users_answer_is_ignored_on_ipv6_too() {
-    let tests = Everybodys::new();
-    if !has_users(&tests.1) || TcpListener::bind("[::1]:0").is_err() {
-        println!("not tested: this needs root and IPv6");
+    let Some(tests) = Everybodys::of_many_users() else {
         return;
+    };
+    if TcpListener::bind("[::1]:0").is_err() {
+        return not_tested("this needs IPv6");
     }
     let (mut process, mut said) = listen_to(tests.run("program", "careful, on IPv6", PERSON));
     let landing = said.next().unwrap();
@@ -182,11 +192,9 @@ fn another_users_answer_is_ignored_on_ipv6_too() {
 
 #[test]
 fn a_program_that_can_open_nothing_takes_nobodys_word() {
-    let tests = Everybodys::new();
-    if !has_users(&tests.1) {
-        println!("not tested: this needs root");
+    let Some(tests) = Everybodys::of_many_users() else {
         return;
-    }
+    };
     let (mut process, mut said) = listen_to(tests.run("program", "exhausted", PERSON));
     let landing = said.next().unwrap();
     assert_eq!(tests.asks(&landing, OTHER), ["400"]);
@@ -196,11 +204,9 @@ fn a_program_that_can_open_nothing_takes_nobodys_word() {
 
 #[test]
 fn another_users_answer_is_taken_where_the_program_says_so() {
-    let tests = Everybodys::new();
-    if !has_users(&tests.1) {
-        println!("not tested: this needs root");
+    let Some(tests) = Everybodys::of_many_users() else {
         return;
-    }
+    };
     let (mut process, mut said) = listen_to(tests.run("program", "trusting", PERSON));
     let landing = said.next().unwrap();
     assert_eq!(tests.asks(&landing, OTHER), ["200"]);

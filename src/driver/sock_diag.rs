@@ -102,6 +102,7 @@ fn owner(answer: &[u8], own: SocketAddr, other: SocketAddr) -> Option<Owner> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
     use std::net::{TcpListener, TcpStream};
     use std::os::unix::fs::MetadataExt as _;
 
@@ -112,14 +113,14 @@ mod tests {
         let own_user = std::fs::metadata("/proc/self").unwrap().uid();
         for ip in ["127.0.0.1:0", "[::1]:0"] {
             let Ok(listener) = TcpListener::bind(ip) else {
-                println!("not tested: this needs {ip}");
+                let _ = writeln!(std::io::stderr(), "not tested: this needs {ip}");
                 continue;
             };
             let here = listener.local_addr().unwrap();
             let browser = TcpStream::connect(here).unwrap();
             let there = browser.local_addr().unwrap();
             let Some(owner) = owner_of(there, here) else {
-                println!("not tested: this needs sock_diag");
+                let _ = writeln!(std::io::stderr(), "not tested: this needs sock_diag");
                 return;
             };
             assert_eq!(owner, Owner::User(own_user));
